@@ -1,0 +1,91 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let lifecycle: Target.Dependency = .product(
+  name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let argumentParser: Target.Dependency = .product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+/// A library layer and its test target, which mirrors it.
+func layer(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
+  [
+    .target(name: name, dependencies: dependencies, swiftSettings: settings),
+    .testTarget(
+      name: "\(name)Tests",
+      dependencies: [.target(name: name)] + dependencies,
+      swiftSettings: settings),
+  ]
+}
+
+/// The one module through which a C library is reached.
+func shim(_ name: String, links libraries: [String] = []) -> Target {
+  .target(name: name, linkerSettings: libraries.map { .linkedLibrary($0) })
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+  name: "coffer",
+  products: [
+    .executable(name: "coffer", targets: ["coffer"]),
+    .executable(name: "cofferd", targets: ["cofferd"]),
+    .executable(name: "mount.coffer", targets: ["mount.coffer"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(
+      url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+  ],
+  targets: [
+    shim("CLinux"),
+    shim("CSecretMemory"),
+    shim("CCrypto", links: ["crypto"]),
+    shim("CCryptsetup", links: ["cryptsetup"]),
+    shim("CFuse", links: ["fuse3"]),
+    shim("CCurl", links: ["curl"]),
+    shim("CXTS"),
+    program("coffer", ["Attachment", "BarbicanAPI", "VolumeAPI", argumentParser]),
+    program("cofferd", ["CofferService", argumentParser, lifecycle, logging]),
+    program("mount.coffer", ["Attachment"]),
+  ]
+    + layer("HostSystem", ["CLinux", systemPackage])
+    + layer("SecretMemory", ["CSecretMemory"])
+    + layer("SectorCipher", ["CXTS", "CCrypto", "SecretMemory"])
+    + layer("LUKS", ["CCryptsetup", "HostSystem", "SecretMemory"])
+    + layer("BlockImage", ["SectorCipher", "HostSystem", "SecretMemory", systemPackage])
+    + layer("ImageMount", ["CFuse", "BlockImage", "HostSystem", systemPackage])
+    + layer("KeyManager", ["SecretMemory"])
+    + layer("KeyStore", ["KeyManager", "CCrypto", "HostSystem", "SecretMemory", grdb])
+    + layer("BarbicanAPI", ["KeyManager", "CCurl", "HostSystem", "SecretMemory"])
+    + layer("VolumeAPI", ["BarbicanAPI", "KeyManager", "SecretMemory"])
+    + layer(
+      "VolumeManager", ["KeyManager", "VolumeAPI", "LUKS", "HostSystem", "SecretMemory", grdb])
+    + layer(
+      "CofferService",
+      [
+        "KeyStore", "VolumeManager", "VolumeAPI", "BarbicanAPI", "KeyManager", "HostSystem",
+        "SecretMemory", hummingbird, lifecycle, logging,
+      ])
+    + layer(
+      "Attachment",
+      [
+        "ImageMount", "BlockImage", "SectorCipher", "LUKS", "VolumeAPI", "BarbicanAPI",
+        "KeyManager", "HostSystem", "SecretMemory", systemPackage,
+      ]),
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,39 @@
+// Linux system calls that Swift cannot import: variadic functions, macros and raw syscalls.
+// Every function returns what the call returned and leaves the reason in errno.
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/// fcntl(2) F_OFD_SETLK over the whole file. `type` is F_RDLCK, F_WRLCK or F_UNLCK.
+int coffer_ofd_lock(int fd, short type);
+
+/// fcntl(2) F_OFD_GETLK: 1 when a lock of `type` would conflict, 0 when not, -1 on error.
+int coffer_ofd_lock_conflicts(int fd, short type);
+
+/// unix(7) SO_PEERCRED of a connected or accepted socket.
+int coffer_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid);
+
+/// pidfd_open(2).
+int coffer_pidfd_open(pid_t pid);
+
+/// pidfd_send_signal(2).
+int coffer_pidfd_send_signal(int pidfd, int signal);
+
+/// ioctl(2) BLKGETSIZE64: the size of a block device in bytes.
+int coffer_block_device_size(int fd, uint64_t *bytes);
+
+/// prctl(2) PR_SET_DUMPABLE with 0: no core dump, no ptrace by the same user.
+int coffer_set_not_dumpable(void);
+
+/// prctl(2) PR_SET_NO_NEW_PRIVS.
+int coffer_set_no_new_privileges(void);
+
+/// prctl(2) PR_SET_IO_FLUSHER: memory reclaim must not wait for this process's own I/O.
+int coffer_set_io_flusher(void);
+
+/// prctl(2) PR_SET_PDEATHSIG.
+int coffer_set_parent_death_signal(int signal);
+
+/// syslog(3) with a fixed format.
+void coffer_syslog(int priority, const char *message);

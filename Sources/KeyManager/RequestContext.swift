@@ -1,0 +1,33 @@
+/// Who asks. Every call of a key manager takes one.
+///
+/// The edge fills it from what it can prove (a socket's peer credentials, a Keystone token), never from
+/// what the caller says of itself.
+public struct RequestContext: Sendable, Hashable {
+  /// The user, `uid-1000` for a local one.
+  public let user: String
+  /// What owns keys, volumes and snapshots. Without a configuration each user has a project of the
+  /// same name.
+  public let project: String
+  public let roles: Set<Role>
+
+  public init(user: String, project: String, roles: Set<Role>) {
+    self.user = user
+    self.project = project
+    self.roles = roles
+  }
+
+  /// The context of a local user in a private project, with all rights in it.
+  public static func local(uid: UInt32) -> RequestContext {
+    RequestContext(user: "uid-\(uid)", project: "uid-\(uid)", roles: [.reader, .creator, .admin])
+  }
+}
+
+/// What a user may do within a project.
+public enum Role: String, Sendable, Hashable, CaseIterable {
+  /// May list keys and read them.
+  case reader
+  /// May also create keys and delete those it created.
+  case creator
+  /// May also delete any key of the project.
+  case admin
+}
