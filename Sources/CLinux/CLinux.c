@@ -35,6 +35,8 @@ int coffer_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid) {
   return 0;
 }
 
+int coffer_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
 int coffer_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
 int coffer_pidfd_send_signal(int pidfd, int signal) {

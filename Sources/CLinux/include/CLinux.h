@@ -14,6 +14,9 @@ int coffer_ofd_lock_conflicts(int fd, short type);
 /// unix(7) SO_PEERCRED of a connected or accepted socket.
 int coffer_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid);
 
+/// pipe2(2) with O_CLOEXEC.
+int coffer_pipe(int ends[2]);
+
 /// pidfd_open(2).
 int coffer_pidfd_open(pid_t pid);
 
