@@ -37,6 +37,10 @@ int coffer_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid) {
 
 int coffer_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
+int coffer_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
+  return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}
+
 int coffer_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
 int coffer_pidfd_send_signal(int pidfd, int signal) {

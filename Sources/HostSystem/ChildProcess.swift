@@ -46,7 +46,7 @@ public struct ChildProcess: ~Copyable, Sendable {
       posix_spawn_file_actions_adddup2(&actions, high, child)
     }
     let last = descriptors.map(\.child).max() ?? 2
-    posix_spawn_file_actions_addclosefrom_np(&actions, max(last, 2) + 1)
+    _ = coffer_spawn_close_from(&actions, max(last, 2) + 1)
 
     var none = sigset_t()
     var all = sigset_t()

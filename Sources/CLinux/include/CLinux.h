@@ -2,6 +2,7 @@
 // Every function returns what the call returned and leaves the reason in errno.
 #pragma once
 
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -16,6 +17,9 @@ int coffer_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid);
 
 /// pipe2(2) with O_CLOEXEC.
 int coffer_pipe(int ends[2]);
+
+/// posix_spawn_file_actions_addclosefrom_np(3).
+int coffer_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
 
 /// pidfd_open(2).
 int coffer_pidfd_open(pid_t pid);
