@@ -163,6 +163,24 @@ public struct AttachmentDocument: Sendable, Codable, Equatable {
   }
 }
 
+/// `GET /coffer/v1/volumes`: the caller's volumes.
+public struct VolumeList: Sendable, Codable, Equatable {
+  public var volumes: [VolumeDocument]
+
+  public init(volumes: [VolumeDocument]) {
+    self.volumes = volumes
+  }
+}
+
+/// `GET /coffer/v1/attachments`: the caller's attachments.
+public struct AttachmentList: Sendable, Codable, Equatable {
+  public var attachments: [AttachmentDocument]
+
+  public init(attachments: [AttachmentDocument]) {
+    self.attachments = attachments
+  }
+}
+
 /// `GET /coffer/v1/status`.
 public struct ServiceStatus: Sendable, Codable, Equatable {
   public var version: String
@@ -186,11 +204,16 @@ public struct ErrorDocument: Sendable, Codable, Equatable {
   public var description: String
   /// A `VolumeErrorCode`, in answers under `/coffer/v1`.
   public var reason: String?
+  /// What to do next, where there is something to say.
+  public var advice: String?
 
-  public init(code: Int, title: String, description: String, reason: String? = nil) {
+  public init(
+    code: Int, title: String, description: String, reason: String? = nil, advice: String? = nil
+  ) {
     self.code = code
     self.title = title
     self.description = description
     self.reason = reason
+    self.advice = advice
   }
 }
