@@ -1,12 +1,17 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -60,3 +65,54 @@ int coffer_set_parent_death_signal(int signal) {
 }
 
 void coffer_syslog(int priority, const char *message) { syslog(priority, "%s", message); }
+
+int coffer_loop_attach(int file, int read_only, int *number) {
+  int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+  if (control < 0) return -1;
+  int device = -1;
+  // Another process may take the free device between the two calls.
+  for (int attempt = 0; attempt < 64; attempt++) {
+    *number = ioctl(control, LOOP_CTL_GET_FREE);
+    if (*number < 0) break;
+    char path[32];
+    snprintf(path, sizeof(path), "/dev/loop%d", *number);
+    device = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    if (device < 0) break;
+    struct loop_config config = {
+        .fd = (__u32)file,
+        .info = {.lo_flags = LO_FLAGS_AUTOCLEAR | (read_only ? LO_FLAGS_READ_ONLY : 0)}};
+    if (ioctl(device, LOOP_CONFIGURE, &config) == 0) break;
+    int reason = errno;
+    close(device);
+    device = -1;
+    errno = reason;
+    if (reason != EBUSY) break;
+  }
+  int reason = errno;
+  close(control);
+  errno = reason;
+  return device;
+}
+
+static int unix_address(struct sockaddr_un *address, const char *path) {
+  memset(address, 0, sizeof(*address));
+  address->sun_family = AF_UNIX;
+  if (strlen(path) >= sizeof(address->sun_path)) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  strcpy(address->sun_path, path);
+  return 0;
+}
+
+int coffer_unix_connect(int socket, const char *path) {
+  struct sockaddr_un address;
+  if (unix_address(&address, path) != 0) return -1;
+  return connect(socket, (struct sockaddr *)&address, sizeof(address));
+}
+
+int coffer_unix_bind(int socket, const char *path) {
+  struct sockaddr_un address;
+  if (unix_address(&address, path) != 0) return -1;
+  return bind(socket, (struct sockaddr *)&address, sizeof(address));
+}

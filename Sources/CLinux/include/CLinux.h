@@ -44,3 +44,11 @@ int coffer_set_parent_death_signal(int signal);
 
 /// syslog(3) with a fixed format.
 void coffer_syslog(int priority, const char *message);
+
+/// Attaches a file to a free loop device, loop(4), which detaches itself when its last user closes it.
+/// Returns a descriptor of the loop device, which keeps it until something has mounted it, and its number.
+int coffer_loop_attach(int file, int read_only, int *number);
+
+/// The name in a sockaddr_un and connect(2) or bind(2) with it: 0, or -1 with errno.
+int coffer_unix_connect(int socket, const char *path);
+int coffer_unix_bind(int socket, const char *path);
