@@ -60,7 +60,8 @@ let package = Package(
     shim("CCurl", links: ["curl"]),
     shim("CXTS"),
     program("coffer", ["Attachment", "BarbicanAPI", "VolumeAPI", argumentParser]),
-    program("cofferd", ["CofferService", argumentParser, lifecycle, logging]),
+    program(
+      "cofferd", ["CofferService", "VolumeManager", argumentParser, lifecycle, logging]),
     program("mount.coffer", ["Attachment"]),
   ]
     + layer("HostSystem", ["CLinux", systemPackage])
