@@ -68,8 +68,9 @@ let package = Package(
     + layer("SecretMemory", ["CSecretMemory"])
     + layer("SectorCipher", ["CXTS", "CCrypto", "SecretMemory"])
     + layer("LUKS", ["CCryptsetup", "HostSystem", "SecretMemory"])
-    + layer("BlockImage", ["SectorCipher", "HostSystem", "SecretMemory", systemPackage])
-    + layer("ImageMount", ["CFuse", "BlockImage", "HostSystem", systemPackage])
+    + layer(
+      "BlockImage", ["SectorCipher", "HostSystem", "SecretMemory", "CLinux", systemPackage])
+    + layer("ImageMount", ["CFuse", "BlockImage", "HostSystem", "CLinux", systemPackage])
     + layer("KeyManager", ["SecretMemory"])
     + layer("KeyStore", ["KeyManager", "CCrypto", "HostSystem", "SecretMemory", grdb])
     + layer("BarbicanAPI", ["KeyManager", "CCurl", "HostSystem", "SecretMemory"])

@@ -54,6 +54,10 @@ int coffer_pidfd_send_signal(int pidfd, int signal) {
 
 int coffer_block_device_size(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETSIZE64, bytes); }
 
+int coffer_allocate_blocks(int fd, uint64_t offset, uint64_t length) {
+  return fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
+}
+
 int coffer_set_not_dumpable(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 
 int coffer_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }

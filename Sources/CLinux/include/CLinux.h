@@ -30,6 +30,9 @@ int coffer_pidfd_send_signal(int pidfd, int signal);
 /// ioctl(2) BLKGETSIZE64: the size of a block device in bytes.
 int coffer_block_device_size(int fd, uint64_t *bytes);
 
+/// fallocate(2) with FALLOC_FL_KEEP_SIZE alone: gives the range blocks.
+int coffer_allocate_blocks(int fd, uint64_t offset, uint64_t length);
+
 /// prctl(2) PR_SET_DUMPABLE with 0: no core dump, no ptrace by the same user.
 int coffer_set_not_dumpable(void);
 
