@@ -67,7 +67,7 @@ let package = Package(
     + layer("HostSystem", ["CLinux", systemPackage])
     + layer("SecretMemory", ["CSecretMemory"])
     + layer("SectorCipher", ["CXTS", "CCrypto", "SecretMemory"])
-    + layer("LUKS", ["CCryptsetup", "HostSystem", "SecretMemory"])
+    + layer("LUKS", ["CCrypto", "CCryptsetup", "HostSystem", "SecretMemory"])
     + layer(
       "BlockImage", ["SectorCipher", "HostSystem", "SecretMemory", "CLinux", systemPackage])
     + layer("ImageMount", ["CFuse", "BlockImage", "HostSystem", "CLinux", systemPackage])

@@ -1,0 +1,67 @@
+import FoundationEssentials
+
+/// The JSON area of a LUKS2 header, as far as it is needed here (LUKS2 On-Disk Format, section 3).
+/// Numbers of 64 bits are strings of decimal digits there.
+struct HeaderDocument: Decodable {
+  var segments: [String: SegmentDocument]
+  var tokens: [String: TokenDocument]
+  var config: ConfigDocument
+
+  init?(json: some Sequence<UInt8>) {
+    guard let document = try? JSONDecoder().decode(HeaderDocument.self, from: Data(json)) else {
+      return nil
+    }
+    self = document
+  }
+
+  /// The lowest numbered valid token of Coffer's, and its number.
+  var managedToken: (number: Int32, token: ManagedToken)? {
+    tokens.compactMap { number, document in
+      guard let number = Int32(number), let token = ManagedToken(document) else { return nil }
+      return (number, token)
+    }
+    .min { $0.0 < $1.0 }
+  }
+}
+
+struct SegmentDocument: Decodable {
+  var type: String
+  var offset: String
+  /// In bytes, or `dynamic`: to the end of the device.
+  var size: String
+  var encryption: String?
+  var sectorSize: Int?
+  var ivTweak: String?
+  /// Only whether it is there matters.
+  var integrity: IntegrityDocument?
+
+  enum CodingKeys: String, CodingKey {
+    case type, offset, size, encryption, integrity
+    case sectorSize = "sector_size"
+    case ivTweak = "iv_tweak"
+  }
+}
+
+struct IntegrityDocument: Decodable {
+  var type: String
+}
+
+struct TokenDocument: Codable {
+  var type: String
+  var keyslots: [String]
+  var keyID: String?
+  var volumeID: String?
+
+  enum CodingKeys: String, CodingKey {
+    case type, keyslots
+    case keyID = "key_id"
+    case volumeID = "volume_id"
+  }
+}
+
+struct ConfigDocument: Decodable {
+  struct Requirements: Decodable {
+    var mandatory: [String]?
+  }
+  var requirements: Requirements?
+}

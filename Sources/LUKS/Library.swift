@@ -1,0 +1,93 @@
+import CCryptsetup
+import Glibc
+
+/// libcryptsetup as a whole: its settings and its log.
+@LUKSActor
+enum Library {
+  /// Settings of the process, made before the library's first use.
+  ///
+  /// - Metadata locking off: the lock directory is root's. Coffer takes `HostSystem.ImageLock` instead.
+  ///   With locking off the library also takes no flock(2) on the image, and it does not repair a header
+  ///   while loading it, so that loading never writes.
+  /// - Token plug-ins off: a token's type in an image must not make this process load a shared object.
+  private static let prepared: Void = {
+    crypt_metadata_locking(nil, 0)
+    crypt_token_external_disable()
+    crypt_set_log_callback(nil, keepLogMessage, nil)
+  }()
+
+  /// Calls the library; a negative result is thrown as an error that says what failed on what, in the
+  /// library's own words where it has any.
+  ///
+  /// - Parameters:
+  ///   - what: for example `cannot read the LUKS header of`.
+  ///   - file: what it was done to.
+  @discardableResult
+  static func call(
+    _ what: String, _ file: borrowing BackingFile, _ body: () -> Int32
+  ) throws(LUKSError) -> Int32 {
+    _ = prepared
+    logMessages.removeAll()
+    let result = body()
+    if result >= 0 { return result }
+    throw failure(what, file, errno: -result)
+  }
+
+  /// The same for a call that reads or writes keyslots.
+  @discardableResult
+  static func callOnKeyslots(
+    _ what: String, _ file: borrowing BackingFile, _ body: () -> Int32
+  ) throws(LUKSError) -> Int32 {
+    do throws(LUKSError) {
+      return try call(what, file, body)
+    } catch {
+      switch error.code {
+      case .system(errno: ENOENT):
+        throw LUKSError(.wrongKey, "\(what) \(file.path): no keyslot is in use that could open")
+      case .system where !hasKernelCrypto:
+        throw LUKSError(
+          .unsupported(.kernelCrypto),
+          "\(error.message) (the kernel's crypto interface, AF_ALG, is not available)",
+          advice: "Load the module algif_skcipher, or allow AF_ALG sockets in this sandbox.")
+      default: throw error
+      }
+    }
+  }
+
+  /// Whether AF_ALG sockets can be had: with them libcryptsetup reads and writes keyslots without
+  /// device-mapper.
+  private static var hasKernelCrypto: Bool {
+    let number = socket(AF_ALG, Int32(SOCK_SEQPACKET.rawValue), 0)
+    if number >= 0 { close(number) }
+    return number >= 0
+  }
+
+  private static func failure(
+    _ what: String, _ file: borrowing BackingFile, errno code: Int32
+  ) -> LUKSError {
+    let words = logMessages.suffix(3).joined(separator: " ")
+      .replacing(file.descriptorPath, with: file.path)
+    let reason = words.isEmpty ? String(cString: strerror(code)) : words
+    let message = "\(what) \(file.path): \(reason)"
+    return switch code {
+    case EPERM: LUKSError(.wrongKey, message)
+    case ENOSPC: LUKSError(.noSpace, message, advice: "Free some space.")
+    case ENOMEM: LUKSError(.noMemory, message)
+    case EBUSY: LUKSError(.inUse, message, advice: "Unmount it, or stop the program that uses it.")
+    default: LUKSError(.system(errno: code), message)
+    }
+  }
+}
+
+/// The library's error messages since the last call began.
+// nonisolated(unsafe): the library calls back on the thread that called it, and that is always the
+// actor's; the callback itself cannot carry the isolation through C.
+nonisolated(unsafe) private var logMessages: [String] = []
+
+private func keepLogMessage(
+  level: Int32, message: UnsafePointer<CChar>?, _: UnsafeMutableRawPointer?
+) {
+  guard level == CRYPT_LOG_ERROR, let message else { return }
+  let text = String(cString: message)
+  logMessages.append(String(text.reversed().drop { $0.isNewline }.reversed()))
+}
