@@ -13,8 +13,6 @@ public struct OrderCreation: Sendable, Codable, Equatable {
 }
 
 /// What kind of key is ordered.
-///
-/// As Barbican keeps it, `name` and `expiration` are null when they were not given, the others absent.
 public struct OrderMeta: Sendable, Codable, Equatable {
   public var name: String?
   /// Required of a key order, for example `aes`.
@@ -44,16 +42,6 @@ public struct OrderMeta: Sendable, Codable, Equatable {
     self.expiration = expiration
     self.payloadContentType = payloadContentType
   }
-
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(name, forKey: .name)
-    try container.encodeIfPresent(algorithm, forKey: .algorithm)
-    try container.encodeIfPresent(bitLength, forKey: .bitLength)
-    try container.encodeIfPresent(mode, forKey: .mode)
-    try container.encode(expiration, forKey: .expiration)
-    try container.encodeIfPresent(payloadContentType, forKey: .payloadContentType)
-  }
 }
 
 /// What `POST /v1/orders` answers.
@@ -70,7 +58,10 @@ public struct OrderReference: Sendable, Codable, Equatable {
   }
 }
 
-/// What `GET /v1/orders/{id}` answers. Members without a value are left out.
+/// What `GET /v1/orders/{id}` answers.
+///
+/// Written as Barbican does: members without a value are left out, but `name` and `expiration` in
+/// `meta` are null.
 public struct OrderDocument: Sendable, Codable, Equatable {
   public var created: Timestamp
   public var updated: Timestamp
@@ -85,6 +76,7 @@ public struct OrderDocument: Sendable, Codable, Equatable {
   /// An HTTP status, as text.
   public var errorStatusCode: String?
   public var errorReason: String?
+  /// `Unknown`, as is the message, of an active order.
   public var subStatus: String?
   public var subStatusMessage: String?
 
@@ -140,7 +132,14 @@ public struct OrderDocument: Sendable, Codable, Equatable {
     try container.encode(updated.description, forKey: .updated)
     try container.encode(status, forKey: .status)
     try container.encode(type, forKey: .type)
-    try container.encode(meta, forKey: .meta)
+    var metaContainer = container.nestedContainer(
+      keyedBy: OrderMeta.CodingKeys.self, forKey: .meta)
+    try metaContainer.encode(meta.name, forKey: .name)
+    try metaContainer.encodeIfPresent(meta.algorithm, forKey: .algorithm)
+    try metaContainer.encodeIfPresent(meta.bitLength, forKey: .bitLength)
+    try metaContainer.encodeIfPresent(meta.mode, forKey: .mode)
+    try metaContainer.encode(meta.expiration, forKey: .expiration)
+    try metaContainer.encodeIfPresent(meta.payloadContentType, forKey: .payloadContentType)
     try container.encode(orderRef, forKey: .orderRef)
     try container.encodeIfPresent(creatorID, forKey: .creatorID)
     try container.encodeIfPresent(secretRef, forKey: .secretRef)

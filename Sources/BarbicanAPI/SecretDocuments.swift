@@ -3,7 +3,7 @@ public import KeyManager
 /// The body of `POST /v1/secrets`.
 ///
 /// Without a payload only the ID is allocated; the value follows as the raw body of
-/// `PUT /v1/secrets/{id}`.
+/// `PUT /v1/secrets/{id}` (Barbican answers a PUT of `/v1/secrets/{id}/payload` with 405).
 public struct SecretCreation: Sendable, Codable, Equatable {
   public var name: String?
   /// Barbican takes `opaque` when it is absent.
