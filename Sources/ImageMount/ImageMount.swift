@@ -1,0 +1,261 @@
+public import BlockImage
+import CFuse
+import CLinux
+import Glibc
+import HostSystem
+
+/// A decrypted image as the file `volume` in a directory, through FUSE.
+///
+/// `mount` returns when the mount is there; from then on requests wait until `serve` answers them.
+///
+/// The image's page cache belongs to the kernel; writes go through it to the image at once (no write-back
+/// cache), so what a program wrote outlives the program and a plain unmount, and with fsync a power failure.
+// @unchecked: the pointers do not change until deinit; libfuse's session may be used by any thread.
+public final class ImageMount: @unchecked Sendable {
+  /// The directory, without symbolic links.
+  public let mountpoint: String
+  private let image: BlockImage
+  private let options: ImageMountOptions
+  private let server: UnsafeMutablePointer<FileServer>
+  private let session: OpaquePointer
+  /// What wakes the thread in `serve`: a byte of `Event`.
+  private let events: Pipe
+
+  /// Mounts the image: directly as root, through fusermount3 as an ordinary user.
+  public static func mount(
+    _ image: BlockImage, _ options: ImageMountOptions
+  ) throws(ImageMountError) -> ImageMount {
+    let mountpoint = try Mountpoint.check(options.mountpoint)
+    var options = options
+    options.readOnly = options.readOnly || image.isReadOnly
+    let device = try FuseDevice.mount(
+      at: mountpoint, options, maxRead: FileServer.maximumRequest)
+    do {
+      let mount = try ImageMount(image, options, mountpoint: mountpoint, device: device)
+      try mount.connect()
+      return mount
+    } catch {
+      try? Mountpoint.unmount(mountpoint, lazily: true)
+      throw error
+    }
+  }
+
+  private init(
+    _ image: BlockImage, _ options: ImageMountOptions, mountpoint: String,
+    device: consuming Descriptor
+  ) throws(ImageMountError) {
+    do { events = try Pipe.make() } catch {
+      throw ImageMountError(.systemFailure, "\(error)")
+    }
+    self.image = image
+    self.options = options
+    self.mountpoint = mountpoint
+    let server = UnsafeMutablePointer<FileServer>.allocate(capacity: 1)
+    server.initialize(
+      to: FileServer(
+        image: .passUnretained(image), size: image.geometry.size, uid: options.uid ?? getuid(),
+        gid: options.gid ?? getgid(), readOnly: options.readOnly))
+    self.server = server
+    let session = Self.makeSession(server)
+    guard let session, fuse_session_mount(session, "/dev/fd/\(device.rawValue)") == 0 else {
+      if let session { fuse_session_destroy(session) }
+      server.deallocate()
+      throw ImageMountError(.systemFailure, "libfuse cannot start a session")
+    }
+    // The session closes it.
+    _ = device.release()
+    self.session = session
+  }
+
+  deinit {
+    fuse_session_destroy(session)
+    server.deallocate()
+  }
+
+  private static func makeSession(_ server: UnsafeMutablePointer<FileServer>) -> OpaquePointer? {
+    var operations = FileOperations.table()
+    // libfuse insists that INIT's max_read is said here too.
+    let texts = ["coffer", "-omax_read=\(FileServer.maximumRequest)"]
+    var arguments: [UnsafeMutablePointer<CChar>?] = texts.map { strdup($0) }
+    defer { for argument in arguments { free(argument) } }
+    return arguments.withUnsafeMutableBufferPointer { buffer in
+      var list = fuse_args(
+        argc: Int32(buffer.count), argv: buffer.baseAddress, allocated: 0)
+      defer { fuse_opt_free_args(&list) }
+      return fuse_session_new(
+        &list, &operations, MemoryLayout<fuse_lowlevel_ops>.size, server)
+    }
+  }
+
+  /// Answers the kernel's first request, INIT.
+  private func connect() throws(ImageMountError) {
+    var buffer = fuse_buf()
+    defer { free(buffer.mem) }
+    while !server.pointee.isConnected {
+      let result = fuse_session_receive_buf(session, &buffer)
+      if result == -EINTR { continue }
+      if result > 0 { fuse_session_process_buf(session, &buffer) }
+      if result <= 0 || fuse_session_exited(session) != 0 {
+        throw ImageMountError(
+          .systemFailure, "\(mountpoint): the kernel and libfuse do not agree on a protocol")
+      }
+    }
+    raiseReadAhead()
+  }
+
+  /// INIT cannot raise read-ahead over the kernel's 128 KiB; root can, per mount. More lets several threads
+  /// decrypt what one reader will want.
+  private func raiseReadAhead() {
+    guard let device = try? Mountpoint.entry(at: mountpoint)?.device,
+      let file = try? Descriptor.open("/sys/class/bdi/\(device)/read_ahead_kb", O_WRONLY)
+    else { return }
+    _ = write(file.rawValue, "1024", 4)
+  }
+
+  // MARK: Serving
+
+  /// Serves requests until the file system is unmounted, by whomever; then flushes the image. Call it once.
+  ///
+  /// SIGTERM, SIGINT and SIGHUP do what `requestUnmount` does.
+  ///
+  /// - Throws: `notDurable` when the last flush failed; `systemFailure` without memory or threads, after
+  ///   a lazy unmount.
+  public func serve() throws(ImageMountError) {
+    // Memory reclaim must not wait for the writes that this process itself has to make.
+    _ = coffer_set_io_flusher()
+    coffer_fuse_catch_signals(events.writer.rawValue)
+    defer { coffer_fuse_release_signals() }
+    var threads: [pthread_t] = []
+    let failure = startWorkers(&threads)
+    if failure != nil { try? Mountpoint.unmount(mountpoint, lazily: true) }
+    waitForEnd(of: threads.count)
+    for thread in threads { pthread_join(thread, nil) }
+    let error = image.isReadOnly ? 0 : image.flush()
+    if let failure { throw failure }
+    if error != 0 {
+      throw ImageMountError(
+        .notDurable,
+        "\(mountpoint): the last changes could not be written to the disk: "
+          + String(cString: strerror(error)),
+        advice: "Check the disk under the image, and what is in the image, before it is used again."
+      )
+    }
+  }
+
+  /// Asks `serve` to unmount; returns at once, from any thread.
+  ///
+  /// While files are in use, the mount is only taken out of sight: nobody can open it any more, those who
+  /// have it open go on, and `serve` returns when the last one is done. Nothing is cut off, so nothing is
+  /// lost; to end the process all the same takes SIGKILL.
+  public func requestUnmount() {
+    send(.unmountRequested, to: events.writer.rawValue)
+  }
+
+  /// Unmounts, or throws `busy` and changes nothing.
+  public func unmount() throws(ImageMountError) {
+    try Mountpoint.unmount(mountpoint)
+  }
+
+  private func startWorkers(_ threads: inout [pthread_t]) -> ImageMountError? {
+    let count = options.threadCount ?? Self.defaultThreadCount
+    var isLocked = true
+    for _ in 0..<count {
+      guard let context = try? image.makeContext(capacity: FileServer.maximumRequest),
+        let worker = Worker(session: session, context: context)
+      else { return ImageMountError(.systemFailure, "no memory for \(count) threads") }
+      isLocked = isLocked && worker.isLocked
+      let start = UnsafeMutablePointer<WorkerStart>.allocate(capacity: 1)
+      start.initialize(to: WorkerStart(worker: worker, events: events.writer.rawValue))
+      var thread = pthread_t()
+      let error = pthread_create(&thread, nil, runWorker, start)
+      guard error == 0 else {
+        start.deinitialize(count: 1)
+        start.deallocate()
+        return ImageMountError(
+          .systemFailure, "cannot start \(count) threads: \(String(cString: strerror(error)))")
+      }
+      threads.append(thread)
+    }
+    if !isLocked {
+      let needed = count * (FileServer.maximumRequest + 2 * 4096) * 2 / 1024
+      notify(
+        "\(mountpoint): the memory for data in transit cannot be locked, so plaintext may reach the "
+          + "swap; raise the locked-memory limit to \(needed) KiB (ulimit -l, LimitMEMLOCK=)")
+    }
+    return nil
+  }
+
+  /// Four at least, for a deep queue of big requests; ten at most, since more of them wait for each other.
+  private static var defaultThreadCount: Int {
+    min(max(4, 2 * sysconf(Int32(_SC_NPROCESSORS_ONLN))), 10)
+  }
+
+  private func waitForEnd(of workers: Int) {
+    var left = workers
+    var isUnmounting = false
+    while left > 0 {
+      var event: UInt8 = 0
+      guard read(events.reader.rawValue, &event, 1) == 1 else { continue }
+      if event == Event.workerEnded.rawValue {
+        left -= 1
+      } else if !isUnmounting {
+        isUnmounting = unmountOrDetach()
+      }
+    }
+  }
+
+  /// Whether the mount is gone, or goes with its last user.
+  private func unmountOrDetach() -> Bool {
+    do {
+      try Mountpoint.unmount(mountpoint)
+      return true
+    } catch  where error.code == .busy {
+      do {
+        try Mountpoint.unmount(mountpoint, lazily: true)
+        notify("\(mountpoint): files are in use; serving them until they are closed")
+        return true
+      } catch {
+        notify("\(error)")
+        return false
+      }
+    } catch {
+      notify("\(error)")
+      return error.code == .notMounted
+    }
+  }
+
+  private func notify(_ text: String) {
+    if let notice = options.notice {
+      notice(text)
+    } else {
+      _ = (text + "\n").withCString { write(STDERR_FILENO, $0, strlen($0)) }
+    }
+  }
+}
+
+/// What the thread in `serve` is told, one byte each; signals send an `s` too.
+private enum Event: UInt8 {
+  case unmountRequested = 0x73
+  case workerEnded = 0x77
+}
+
+/// What a new thread gets.
+private struct WorkerStart: ~Copyable {
+  var worker: Worker
+  let events: Int32
+}
+
+private func runWorker(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+  let start = argument!.assumingMemoryBound(to: WorkerStart.self)
+  withUnsafeMutablePointer(to: &start.pointee.worker) { Worker.run($0) }
+  let events = start.pointee.events
+  start.deinitialize(count: 1)
+  start.deallocate()
+  send(.workerEnded, to: events)
+  return nil
+}
+
+private func send(_ event: Event, to descriptor: Int32) {
+  var byte = event.rawValue
+  while write(descriptor, &byte, 1) < 0 && errno == EINTR {}
+}
