@@ -22,7 +22,14 @@ public struct RequestContext: Sendable, Hashable {
   }
 }
 
-/// What a user may do within a project.
+extension RequestContext {
+  /// Whether the caller has `role` or one that includes it: an admin creates, a creator reads.
+  public func may(actAs role: Role) -> Bool {
+    roles.contains { $0.rank >= role.rank }
+  }
+}
+
+/// What a user may do within a project. Each role includes the ones before it.
 public enum Role: String, Sendable, Hashable, CaseIterable {
   /// May list keys and read them.
   case reader
@@ -30,4 +37,12 @@ public enum Role: String, Sendable, Hashable, CaseIterable {
   case creator
   /// May also delete any key of the project.
   case admin
+
+  fileprivate var rank: Int {
+    switch self {
+    case .reader: 0
+    case .creator: 1
+    case .admin: 2
+    }
+  }
 }

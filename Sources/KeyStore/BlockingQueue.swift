@@ -1,0 +1,17 @@
+import Dispatch
+
+/// Runs `body`, which may block, on a thread that is not one of Swift's cooperative pool.
+func onBlockingQueue<Value: Sendable, Failure: Error>(
+  _ body: @escaping @Sendable () throws(Failure) -> Value
+) async throws(Failure) -> Value {
+  let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
+    DispatchQueue.global().async {
+      do throws(Failure) {
+        continuation.resume(returning: .success(try body()))
+      } catch {
+        continuation.resume(returning: .failure(error))
+      }
+    }
+  }
+  return try result.get()
+}

@@ -1,0 +1,39 @@
+/// Where the master key is kept.
+///
+/// Both calls may block. They throw `MasterKeyStoreError` when the store refuses, and `SystemError` when
+/// the system does.
+public protocol MasterKeyStore: Sendable, CustomStringConvertible {
+  /// The master key, once it is sure that it is durable. Throws `EmptyStoreError` when none was saved.
+  func load() throws -> MasterKey
+
+  /// Replaces the master key, durably and atomically: after a crash the store holds either the one or
+  /// the other, whole.
+  func save(_ key: MasterKey) throws
+}
+
+/// No master key has been saved in this store.
+public struct EmptyStoreError: Error, CustomStringConvertible {
+  /// Which store.
+  public let store: String
+
+  /// - Parameter store: which store.
+  public init(store: String) {
+    self.store = store
+  }
+
+  public var description: String { "\(store) holds no master key" }
+}
+
+/// Why a store does not hand out or take a master key.
+public enum MasterKeyStoreError: Error, CustomStringConvertible {
+  /// Others may read or change the file; the text says why and what to do.
+  case unsafe(String)
+  /// The content is no master key; the text says what is wrong.
+  case malformed(String)
+
+  public var description: String {
+    switch self {
+    case .unsafe(let text), .malformed(let text): text
+    }
+  }
+}
