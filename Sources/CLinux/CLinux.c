@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -98,6 +100,15 @@ int coffer_loop_attach(int file, int read_only, int *number) {
   return device;
 }
 
+int coffer_loop_backing_device(int loop, uint32_t *major_number, uint32_t *minor_number) {
+  struct loop_info64 info;
+  if (ioctl(loop, LOOP_GET_STATUS64, &info) != 0) return -1;
+  // The kernel encodes it as new_encode_dev does, whose layout makedev(3) shares.
+  *major_number = major(info.lo_device);
+  *minor_number = minor(info.lo_device);
+  return 0;
+}
+
 static int unix_address(struct sockaddr_un *address, const char *path) {
   memset(address, 0, sizeof(*address));
   address->sun_family = AF_UNIX;
@@ -120,3 +131,5 @@ int coffer_unix_bind(int socket, const char *path) {
   if (unix_address(&address, path) != 0) return -1;
   return bind(socket, (struct sockaddr *)&address, sizeof(address));
 }
+
+int coffer_enter_mount_namespace(int fd) { return setns(fd, CLONE_NEWNS); }

@@ -22,12 +22,15 @@ public struct LoopDevice: ~Copyable, Sendable {
     self.descriptor = descriptor
   }
 
-  /// The file behind the loop device at `path`, as the kernel names it; nil when it is none.
-  public static func backingFile(of path: String) -> String? {
-    guard path.hasPrefix("/dev/loop"), let name = path.split(separator: "/").last,
-      let file = try? Descriptor.open("/sys/block/\(name)/loop/backing_file", O_RDONLY),
-      let bytes = try? file.readAll(limit: 4096)
-    else { return nil }
-    return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+  /// The number, `major:minor`, of the file system that holds the file behind the loop device at `path`; nil
+  /// when it is none, or this user may not know.
+  public static func backingDevice(of path: String) -> String? {
+    guard path.hasPrefix("/dev/loop"), let device = try? Descriptor.open(path, O_RDONLY) else {
+      return nil
+    }
+    var major: UInt32 = 0
+    var minor: UInt32 = 0
+    guard coffer_loop_backing_device(device.rawValue, &major, &minor) == 0 else { return nil }
+    return "\(major):\(minor)"
   }
 }

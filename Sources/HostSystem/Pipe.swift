@@ -26,6 +26,14 @@ extension Descriptor {
     }
   }
 
+  /// Writes all of `bytes`, which are not secret.
+  public borrowing func writeAll(_ bytes: [UInt8]) throws(SystemError) {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
+    defer { buffer.deallocate() }
+    buffer.copyBytes(from: bytes)
+    try writeAll(UnsafeRawBufferPointer(buffer))
+  }
+
   /// Reads at most once into `buffer`; 0 at the end.
   public borrowing func readSome(
     into buffer: UnsafeMutableRawBufferPointer

@@ -52,6 +52,12 @@ void coffer_syslog(int priority, const char *message);
 /// Returns a descriptor of the loop device, which keeps it until something has mounted it, and its number.
 int coffer_loop_attach(int file, int read_only, int *number);
 
+/// LOOP_GET_STATUS64: the device number of the file system that holds the file behind a loop device.
+int coffer_loop_backing_device(int loop, uint32_t *major, uint32_t *minor);
+
 /// The name in a sockaddr_un and connect(2) or bind(2) with it: 0, or -1 with errno.
 int coffer_unix_connect(int socket, const char *path);
 int coffer_unix_bind(int socket, const char *path);
+
+/// setns(2) with CLONE_NEWNS.
+int coffer_enter_mount_namespace(int fd);
