@@ -59,10 +59,12 @@ let package = Package(
     shim("CFuse", links: ["fuse3"]),
     shim("CCurl", links: ["curl"]),
     shim("CXTS"),
-    program("coffer", ["Attachment", "BarbicanAPI", "VolumeAPI", argumentParser]),
+    program(
+      "coffer",
+      ["Attachment", "VolumeAPI", "KeyManager", "HostSystem", "SecretMemory", argumentParser]),
     program(
       "cofferd", ["CofferService", "VolumeManager", argumentParser, lifecycle, logging]),
-    program("mount.coffer", ["Attachment"]),
+    program("mount.coffer", ["Attachment", "AttachmentServer", "VolumeAPI", "HostSystem"]),
   ]
     + layer("HostSystem", ["CLinux", systemPackage])
     + layer("SecretMemory", ["CSecretMemory"])
@@ -74,7 +76,7 @@ let package = Package(
     + layer("KeyManager", ["SecretMemory"])
     + layer("KeyStore", ["KeyManager", "CCrypto", "HostSystem", "SecretMemory", grdb])
     + layer("BarbicanAPI", ["KeyManager", "CCurl", "HostSystem", "SecretMemory"])
-    + layer("VolumeAPI", ["BarbicanAPI", "KeyManager", "SecretMemory"])
+    + layer("VolumeAPI", ["BarbicanAPI", "KeyManager", "HostSystem", "SecretMemory"])
     + layer(
       "VolumeManager", ["KeyManager", "VolumeAPI", "LUKS", "HostSystem", "SecretMemory", grdb])
     + layer(
@@ -83,11 +85,12 @@ let package = Package(
         "KeyStore", "VolumeManager", "VolumeAPI", "BarbicanAPI", "KeyManager", "HostSystem",
         "SecretMemory", hummingbird, lifecycle, logging,
       ])
+    + layer("Attachment", ["VolumeAPI", "KeyManager", "HostSystem"])
     + layer(
-      "Attachment",
+      "AttachmentServer",
       [
-        "ImageMount", "BlockImage", "SectorCipher", "LUKS", "VolumeAPI", "BarbicanAPI",
-        "KeyManager", "HostSystem", "SecretMemory", systemPackage,
+        "Attachment", "ImageMount", "BlockImage", "SectorCipher", "LUKS", "VolumeAPI", "KeyManager",
+        "HostSystem", "SecretMemory", systemPackage,
       ]),
   swiftLanguageModes: [.v6]
 )

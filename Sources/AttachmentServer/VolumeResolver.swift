@@ -1,0 +1,136 @@
+import Attachment
+import Glibc
+import HostSystem
+import KeyManager
+import LUKS
+import SystemPackage
+import VolumeAPI
+
+/// An image that is open and locked, and what says which key it needs.
+struct ResolvedVolume: ~Copyable {
+  let image: Descriptor
+  /// The image's path, absolute.
+  let path: String
+  let header: LUKSImage
+  let volumeID: VolumeID?
+  let keyID: KeyID
+
+  consuming func takeImage() -> Descriptor { image }
+}
+
+/// Finds what a user means by a volume.
+struct VolumeResolver {
+  let request: AttachmentRequest
+  let volumes: VolumeClient
+
+  /// Opens and locks the image, reads its header and finds its key's ID.
+  ///
+  /// The image is locked before its header is read, so that nobody else changes it in between.
+  func resolve() async throws(VolumeError) -> ResolvedVolume {
+    if request.volumeIsPath {
+      let path: String
+      do {
+        path = try PathName.resolved(request.volume)
+      } catch {
+        throw VolumeError(.noSuchImage, "\(error)")
+      }
+      let image = try open(path)
+      let header = try await readHeader(image, path: path)
+      let token = await header.token
+      let known = token == nil ? try await catalogEntry(of: path) : nil
+      return ResolvedVolume(
+        image: image, path: path, header: header,
+        volumeID: known?.id ?? token.flatMap { VolumeID($0.volumeID) },
+        keyID: try keyID(token: token, known: known, path: path))
+    }
+    let known = try await volumes.volume(request.volume)
+    let image = try open(known.image)
+    let header = try await readHeader(image, path: known.image)
+    let token = await header.token
+    if let token, token.volumeID != known.id.description {
+      throw VolumeError(
+        .damagedImage,
+        "\(known.image) is not the image of volume \(known.name): its header names volume "
+          + token.volumeID,
+        advice: "The file was replaced. Put the right image back, or attach this one by its path.")
+    }
+    return ResolvedVolume(
+      image: image, path: known.image, header: header, volumeID: known.id,
+      keyID: try keyID(token: token, known: known, path: known.image))
+  }
+
+  /// The header's word counts before the catalog's: it is written first when a volume gets a new key.
+  private func keyID(
+    token: ManagedToken?, known: VolumeDocument?, path: String
+  ) throws(VolumeError) -> KeyID {
+    if let given = request.keyID { return given }
+    if let token {
+      if let id = KeyID(token.keyID) { return id }
+      throw VolumeError(
+        .damagedImage, "the token in \(path) names '\(token.keyID)', which is not a key ID",
+        advice: "Name the key with --key-id.")
+    }
+    if let known { return known.keyID }
+    throw VolumeError(
+      .noSuchKey, "nothing says which key opens \(path): its header has no token of Coffer's",
+      advice: "Adopt it with coffer volume import, or name the key with --key-id.")
+  }
+
+  /// LUKS1 has no tokens, so for it the catalog remembers.
+  private func catalogEntry(of path: String) async throws(VolumeError) -> VolumeDocument? {
+    try await volumes.volumes().first { $0.image == path }
+  }
+
+  private func open(_ path: String) throws(VolumeError) -> Descriptor {
+    do {
+      let image = try Descriptor.open(path, request.readOnly ? O_RDONLY : O_RDWR)
+      let kind = try image.status().st_mode & S_IFMT
+      guard kind == S_IFREG || kind == S_IFBLK else {
+        throw VolumeError(
+          .noSuchImage, "\(path) is neither a file nor a block device")
+      }
+      guard try ImageLock.tryLock(image, exclusive: !request.readOnly) else {
+        throw VolumeError(
+          .inUse, "\(path) is in use by another attachment",
+          advice: "coffer attachment list shows yours. Several may attach it only with --read-only."
+        )
+      }
+      return image
+    } catch let error as VolumeError {
+      throw error
+    } catch let error as SystemError {
+      throw Self.cannotOpen(path, error)
+    } catch {
+      throw VolumeError(.internalFailure, "\(error)")
+    }
+  }
+
+  private static func cannotOpen(_ path: String, _ error: SystemError) -> VolumeError {
+    switch error.code {
+    case .noSuchFileOrDirectory, .notDirectory:
+      VolumeError(.noSuchImage, "no image at \(path): \(error.reason)")
+    case .permissionDenied, .notPermitted:
+      VolumeError(
+        .notAuthorized, "cannot open \(path): \(error.reason)",
+        advice: "The image may be read-only for you; then attach with --read-only.")
+    case .readOnlyFileSystem:
+      VolumeError(
+        .notAuthorized, "cannot open \(path) for writing: \(error.reason)",
+        advice: "Attach it with --read-only.")
+    case .isDirectory:
+      VolumeError(.noSuchImage, "\(path) is a directory, not an image")
+    default:
+      VolumeError(.inputOutput, "cannot open \(path): \(error.reason)")
+    }
+  }
+
+  private func readHeader(
+    _ image: borrowing Descriptor, path: String
+  ) async throws(VolumeError) -> LUKSImage {
+    do {
+      return try await LUKSImage.open(path: path, readOnly: request.readOnly)
+    } catch {
+      throw VolumeError(error)
+    }
+  }
+}
