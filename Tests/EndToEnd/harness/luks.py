@@ -1,5 +1,6 @@
 """Stock tools' view of an image, and an implementation of the data format that shares nothing with Coffer."""
 
+import hashlib
 import json
 import os
 import re
@@ -38,6 +39,20 @@ def metadata(image):
 
 def tokens(image):
     return list(metadata(image)["tokens"].values())
+
+
+def sound_headers(image):
+    """Which of a LUKS2 image's header copies, 0 and 1, have the right checksum (LUKS2 specification, section 2.2)."""
+    sound = set()
+    with open(image, "rb") as file:
+        size = 16384
+        for copy in [0, 1]:
+            file.seek(copy * size)
+            header = bytearray(file.read(size))
+            checksum, header[448:512] = bytes(header[448:480]), bytes(64)
+            if header[:6] in (b"LUKS\xba\xbe", b"SKUL\xba\xbe") and hashlib.sha256(header).digest() == checksum:
+                sound.add(copy)
+    return sound
 
 
 @dataclass(frozen=True)
