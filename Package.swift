@@ -10,6 +10,10 @@ let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(
+  name: "HummingbirdCore", package: "hummingbird")
+let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let lifecycle: Target.Dependency = .product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let argumentParser: Target.Dependency = .product(
@@ -44,7 +48,9 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(
@@ -63,7 +69,8 @@ let package = Package(
       "coffer",
       ["Attachment", "VolumeAPI", "KeyManager", "HostSystem", "SecretMemory", argumentParser]),
     program(
-      "cofferd", ["CofferService", "VolumeManager", argumentParser, lifecycle, logging]),
+      "cofferd",
+      ["CofferService", "VolumeManager", "VolumeAPI", "HostSystem", argumentParser, logging]),
     program("mount.coffer", ["Attachment", "AttachmentServer", "VolumeAPI", "HostSystem"]),
   ]
     + layer("HostSystem", ["CLinux", systemPackage])
@@ -83,7 +90,8 @@ let package = Package(
       "CofferService",
       [
         "KeyStore", "VolumeManager", "VolumeAPI", "BarbicanAPI", "KeyManager", "HostSystem",
-        "SecretMemory", hummingbird, lifecycle, logging,
+        "SecretMemory", "CSecretMemory", hummingbird, hummingbirdCore, nio, httpTypes, lifecycle,
+        logging, grdb,
       ])
     + layer("Attachment", ["VolumeAPI", "KeyManager", "HostSystem"])
     + layer(

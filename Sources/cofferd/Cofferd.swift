@@ -1,4 +1,5 @@
 import ArgumentParser
+import HostSystem
 
 /// The key manager and volume service of one machine.
 @main
@@ -6,5 +7,12 @@ struct Cofferd: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cofferd",
     abstract: "Keeps keys and volumes, and serves them on a Unix socket.",
-    subcommands: [Worker.self])
+    subcommands: [Serve.self, Worker.self],
+    defaultSubcommand: Serve.self)
+
+  static func main() async {
+    // Before any thread, and before the first key.
+    ProcessHardening.apply()
+    await main(nil)
+  }
 }

@@ -1,0 +1,4 @@
+import KeyManager
+
+/// `KeyManager.RequestContext`, under a name that Hummingbird does not have too.
+typealias KeyContext = RequestContext
