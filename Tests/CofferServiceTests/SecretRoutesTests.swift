@@ -242,7 +242,8 @@ import Testing
   @Test func onlyJSONIsTakenForANewSecret() async throws {
     try await withService { service in
       for type in ["application/x-www-form-urlencoded", "text/plain"] {
-        let answer = try await service.ask("POST", "/v1/secrets", ["Content-Type": type], body: "{}")
+        let answer = try await service.ask(
+          "POST", "/v1/secrets", ["Content-Type": type], body: "{}")
         #expect(answer.status == 415)
       }
       let answer = try await service.ask(

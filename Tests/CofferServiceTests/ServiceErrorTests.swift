@@ -16,21 +16,23 @@ import VolumeAPI
     #expect(error.description == "what failed")
   }
 
-  @Test(arguments: [
-    (.noSuchVolume, 404), (.noSuchKey, 404), (.noSuchImage, 404), (.notAuthorized, 403),
-    (.invalidRequest, 400), (.damagedImage, 400), (.alreadyExists, 409), (.inUse, 409),
-    (.keyManagerUnavailable, 503), (.noSpace, 507), (.internalFailure, 500),
-  ] as [(VolumeErrorCode, Int)])
+  @Test(
+    arguments: [
+      (.noSuchVolume, 404), (.noSuchKey, 404), (.noSuchImage, 404), (.notAuthorized, 403),
+      (.invalidRequest, 400), (.damagedImage, 400), (.alreadyExists, 409), (.inUse, 409),
+      (.keyManagerUnavailable, 503), (.noSpace, 507), (.internalFailure, 500),
+    ] as [(VolumeErrorCode, Int)])
   func statuses(code: VolumeErrorCode, status: Int) {
     #expect(ServiceError(VolumeError(code, "")).status.code == status)
   }
 
-  @Test(arguments: [
-    (.notFound, 404, .noSuchKey), (.notAuthorized, 403, .notAuthorized),
-    (.invalidRequest, 400, .invalidRequest), (.conflict, 409, .alreadyExists),
-    (.payloadTooLarge, 413, .invalidRequest), (.unavailable, 503, .keyManagerUnavailable),
-    (.damaged, 500, .internalFailure), (.internalFailure, 500, .internalFailure),
-  ] as [(KeyManagerError.Code, Int, VolumeErrorCode)])
+  @Test(
+    arguments: [
+      (.notFound, 404, .noSuchKey), (.notAuthorized, 403, .notAuthorized),
+      (.invalidRequest, 400, .invalidRequest), (.conflict, 409, .alreadyExists),
+      (.payloadTooLarge, 413, .invalidRequest), (.unavailable, 503, .keyManagerUnavailable),
+      (.damaged, 500, .internalFailure), (.internalFailure, 500, .internalFailure),
+    ] as [(KeyManagerError.Code, Int, VolumeErrorCode)])
   func keyManagerErrors(code: KeyManagerError.Code, status: Int, reason: VolumeErrorCode) {
     let error = ServiceError(KeyManagerError(code, "what failed"))
     #expect(error.status.code == status)

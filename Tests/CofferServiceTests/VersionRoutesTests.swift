@@ -32,10 +32,11 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    (nil, "1.0"), ("compute 2.1", "1.0"), ("key-manager 1.1", "1.1"),
-    ("compute 2.1, key-manager 1.2", "1.2"), ("key-manager latest", "1.2"),
-  ] as [(String?, String)])
+  @Test(
+    arguments: [
+      (nil, "1.0"), ("compute 2.1", "1.0"), ("key-manager 1.1", "1.1"),
+      ("compute 2.1, key-manager 1.2", "1.2"), ("key-manager latest", "1.2"),
+    ] as [(String?, String)])
   func microversions(header: String?, version: String) throws {
     #expect(try Microversion(header).description == version)
   }

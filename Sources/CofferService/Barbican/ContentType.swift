@@ -13,7 +13,8 @@ enum PayloadType: String {
     self = type
   }
 
-  static let supported = "['text/plain', 'text/plain;charset=utf-8', "
+  static let supported =
+    "['text/plain', 'text/plain;charset=utf-8', "
     + "'text/plain; charset=utf-8', 'application/octet-stream', 'application/pkcs8']"
 }
 

@@ -15,7 +15,8 @@ extension KeyQuery {
     let paging = Paging(items)
     self.init(
       limit: paging.limit, offset: paging.offset, name: items["name"], type: type,
-      algorithm: items["alg"], bitLength: items["bits"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil },
+      algorithm: items["alg"],
+      bitLength: items["bits"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil },
       mode: items["mode"])
     if let sort = items["sort"] {
       order = try Self.order(sort)

@@ -39,7 +39,7 @@ struct OrderRoutes {
   ) async throws(KeyManagerError) -> Order.Outcome {
     do {
       return .key(try await keys.createKey(attributes, context: context))
-    } catch where error.code == .invalidRequest {
+    } catch  where error.code == .invalidRequest {
       return .failure(status: 400, reason: "Process TypeOrder issue seen - \(error.message).")
     }
   }

@@ -56,7 +56,8 @@ extension SecretCreation {
     let encoding: String? = type == .text ? nil : "base64"
     guard payloadContentEncoding == encoding else {
       throw .invalid(
-        "Secret", "payload_content_encoding is not one of \(encoding.map { "['\($0)']" } ?? "None")",
+        "Secret",
+        "payload_content_encoding is not one of \(encoding.map { "['\($0)']" } ?? "None")",
         property: "payload_content_encoding")
     }
     return type

@@ -38,7 +38,7 @@ struct ServiceSocket: Sendable {
     }
     do {
       _ = try UnixSocket.connect(to: path)
-    } catch where error.code == .connectionRefused || error.code == .noSuchFileOrDirectory {
+    } catch  where error.code == .connectionRefused || error.code == .noSuchFileOrDirectory {
       return
     } catch {
       throw DaemonError(.socket, "cannot tell whether somebody listens on \(path): \(error)")

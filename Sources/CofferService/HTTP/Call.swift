@@ -33,7 +33,8 @@ struct Call: Hummingbird.RequestContext {
     guard uid == 0 || uid == geteuid(), let project = request.headers[.projectID] else {
       return own
     }
-    guard (1...255).contains(project.utf8.count), project.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+    guard (1...255).contains(project.utf8.count),
+      project.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
     else {
       throw ServiceError(
         .badRequest, "X-Project-Id must have 1 to 255 printable ASCII characters without spaces")

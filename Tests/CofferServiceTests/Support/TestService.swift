@@ -30,7 +30,9 @@ struct TestService: Sendable {
   }
 
   /// POST of a JSON text.
-  func post(_ path: String, _ json: String, _ headers: [String: String] = [:]) async throws -> Answer {
+  func post(_ path: String, _ json: String, _ headers: [String: String] = [:]) async throws
+    -> Answer
+  {
     let all = headers.merging(["Content-Type": "application/json"]) { own, _ in own }
     return try await ask("POST", path, all, body: json)
   }
