@@ -20,12 +20,14 @@ let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
 
 /// A library layer and its test target, which mirrors it.
-func layer(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
+func layer(
+  _ name: String, _ dependencies: [Target.Dependency], testedWith: [Target.Dependency] = []
+) -> [Target] {
   [
     .target(name: name, dependencies: dependencies, swiftSettings: settings),
     .testTarget(
       name: "\(name)Tests",
-      dependencies: [.target(name: name)] + dependencies,
+      dependencies: [.target(name: name)] + dependencies + testedWith,
       swiftSettings: settings),
   ]
 }
@@ -65,6 +67,7 @@ let package = Package(
     shim("CFuse", links: ["fuse3"]),
     shim("CCurl", links: ["curl"]),
     shim("CXTS"),
+    .target(name: "FakeServer", path: "Tests/FakeServer", swiftSettings: settings),
     program(
       "coffer",
       ["Attachment", "VolumeAPI", "KeyManager", "HostSystem", "SecretMemory", argumentParser]),
@@ -82,8 +85,10 @@ let package = Package(
     + layer("ImageMount", ["CFuse", "BlockImage", "HostSystem", "CLinux", systemPackage])
     + layer("KeyManager", ["SecretMemory"])
     + layer("KeyStore", ["KeyManager", "CCrypto", "HostSystem", "SecretMemory", grdb])
-    + layer("BarbicanAPI", ["KeyManager", "CCurl", "HostSystem", "SecretMemory"])
-    + layer("VolumeAPI", ["BarbicanAPI", "KeyManager", "HostSystem", "SecretMemory"])
+    + layer("BarbicanAPI", ["KeyManager", "CCurl", "SecretMemory"], testedWith: ["FakeServer"])
+    + layer(
+      "VolumeAPI", ["BarbicanAPI", "KeyManager", "HostSystem", "SecretMemory"],
+      testedWith: ["FakeServer"])
     + layer(
       "VolumeManager", ["KeyManager", "VolumeAPI", "LUKS", "HostSystem", "SecretMemory", grdb])
     + layer(

@@ -49,7 +49,7 @@ final class Exchange: @unchecked Sendable {
     defer { curl_slist_free_all(headers) }
     coffer_curl_set_pointer(handle, CURLOPT_HTTPHEADER, headers)
     guard failure == nil else { return }
-    let result = curl_easy_perform(handle)
+    let result = performOnceTaken(handle)
     if result == CURLE_OK {
       status = Int(coffer_curl_status(handle))
       contentType = mediaType(coffer_curl_content_type(handle))
@@ -59,6 +59,19 @@ final class Exchange: @unchecked Sendable {
         result, errno: Int32(coffer_curl_errno(handle)),
         detail: detail.isEmpty ? String(cString: curl_easy_strerror(result)) : detail,
         endpoint: transport.endpoint, timeout: timeout)
+    }
+  }
+
+  /// Performs the transfer; tries again while a Unix socket's queue of connections is full.
+  private func performOnceTaken(_ handle: UnsafeMutableRawPointer) -> CURLcode {
+    let deadline = ContinuousClock.now + min(transport.connectTimeout, timeout)
+    while true {
+      let result = curl_easy_perform(handle)
+      // libcurl gives no errno when connect(2) said EAGAIN.
+      guard case .unixSocket = transport.endpoint, result == CURLE_COULDNT_CONNECT,
+        coffer_curl_errno(handle) == 0, ContinuousClock.now < deadline
+      else { return result }
+      usleep(5000)
     }
   }
 

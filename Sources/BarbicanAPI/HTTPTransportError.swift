@@ -72,7 +72,12 @@ public struct HTTPTransportError: Error, Sendable, Equatable, CustomStringConver
       service = "the key manager at \(endpoint)"
       start = "Check the URL, the network and that the key manager is running"
     }
-    let reason = number == 0 ? detail : String(cString: strerror(number))
+    let reason =
+      switch (number, endpoint) {
+      case (0, .unixSocket): "it takes no more connections"
+      case (0, .url): detail
+      default: String(cString: strerror(number))
+      }
     switch code {
     case CURLE_COULDNT_CONNECT where number == EACCES || number == EPERM:
       self.init(

@@ -41,19 +41,26 @@ public struct ServiceLocation: Sendable, Equatable {
     return try checked(ServiceLocation(socket: "\(directory)/cofferd.sock", kind: .own))
   }
 
-  /// Makes the directory of a user's own socket, mode 0700, or checks the one that is there. Does
-  /// nothing for other kinds.
+  /// Makes the socket's directory before its service is started, or checks the one that is there: mode
+  /// 0700 for a user's own, 0755 for the machine's. One that the user named is left alone.
   public func prepareDirectory(for user: UserEnvironment) throws(VolumeError) {
-    guard kind == .own, let slash = socket.lastIndex(of: "/") else { return }
+    guard kind != .explicit, let slash = socket.lastIndex(of: "/") else { return }
     let directory = String(socket[..<slash])
-    if mkdir(directory, 0o700) == 0 { return }
+    let mode: mode_t = kind == .own ? 0o700 : 0o755
+    if mkdir(directory, mode) == 0 {
+      // Whatever the umask says.
+      chmod(directory, mode)
+      return
+    }
     let reason = errno
     guard reason == EEXIST, let status = user.status(directory) else {
       throw VolumeError(
         .inputOutput, "cannot make directory \(directory): \(String(cString: strerror(reason)))",
         advice: "Name another socket with --socket.")
     }
-    guard status.isPrivateDirectory(of: user.uid) else { throw Self.unsafe(directory, user) }
+    let isSafe =
+      kind == .own ? status.isPrivateDirectory(of: user.uid) : status.isWritableOnly(by: user.uid)
+    guard isSafe else { throw Self.unsafe(directory, user) }
   }
 
   /// Where the user's own socket lies.
@@ -61,11 +68,7 @@ public struct ServiceLocation: Sendable, Equatable {
     let candidates = [user.absoluteVariable("XDG_RUNTIME_DIR"), "/run/user/\(user.uid)"]
     for case let runtime? in candidates {
       // A variable kept through su(1) names another user's directory.
-      if let status = user.status(runtime), status.isDirectory, status.owner == user.uid,
-        status.permissions & 0o022 == 0
-      {
-        return "\(runtime)/coffer"
-      }
+      if user.status(runtime)?.isWritableOnly(by: user.uid) == true { return "\(runtime)/coffer" }
     }
     // Anyone may make a name in /tmp.
     let fallback = "/tmp/coffer-\(user.uid)"
@@ -78,7 +81,7 @@ public struct ServiceLocation: Sendable, Equatable {
   private static func unsafe(_ directory: String, _ user: UserEnvironment) -> VolumeError {
     VolumeError(
       .notAuthorized,
-      "\(directory) is not a directory of user \(user.uid) alone (mode 0700), so it may be a trap",
+      "\(directory) is not a directory of user \(user.uid) alone, so it may be a trap",
       advice: "Remove it, set XDG_RUNTIME_DIR, or name a socket with --socket.")
   }
 

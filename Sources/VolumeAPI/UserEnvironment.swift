@@ -15,6 +15,11 @@ public struct UserEnvironment: Sendable {
       self.permissions = permissions
     }
 
+    /// Whether it is a directory in which `uid` and no one else may make files.
+    func isWritableOnly(by uid: UInt32) -> Bool {
+      isDirectory && owner == uid && permissions & 0o022 == 0
+    }
+
     /// Whether it is a directory that `uid` owns and no one else may enter.
     func isPrivateDirectory(of uid: UInt32) -> Bool {
       isDirectory && owner == uid && permissions == 0o700
@@ -26,9 +31,9 @@ public struct UserEnvironment: Sendable {
   private let variables: @Sendable (String) -> String?
   private let currentDirectory: @Sendable () -> String
   /// What is at a path, links not followed; nil when nothing is.
-  let status: @Sendable (String) -> FileStatus?
+  public let status: @Sendable (String) -> FileStatus?
   /// Whether a Unix socket takes a connection.
-  let canConnect: @Sendable (String) -> Bool
+  public let canConnect: @Sendable (String) -> Bool
 
   public init(
     uid: UInt32, variables: @escaping @Sendable (String) -> String?,
