@@ -90,7 +90,9 @@ def test_documents_say_who_serves_what(site):
     directory = site.directory()
     with site.attached(document["name"], directory=directory):
         shown = site.json("attachment", "show", directory)
-        assert shown in site.json("attachment", "list")
+        (listed,) = site.json("attachment", "list")
+        assert listed.items() <= shown.items()
+        assert (shown["volume"], shown["size"], shown["sector_size"]) == (document["name"], MiB, 4096)
         assert shown["volume_id"] == document["id"] and shown["key_id"] == document["key_id"]
         assert shown["uid"] == site.persona.uid and shown["read_only"] is False
         assert shown["mountpoint"] == str(directory) and shown["image"] == document["image"]
@@ -128,7 +130,7 @@ def test_detach_is_refused_while_a_file_is_open(site):
         holder = host.Background(site.persona, hold_open, volume, directory.parent / "held")
         try:
             assert host.eventually(lambda: (directory.parent / "held").exists())
-            check_error(site.coffer("detach", directory), Exit.BAD_MOUNTPOINT, directory)
+            check_error(site.coffer("detach", directory), Exit.CONFLICT, directory)
             assert site.call(host.read_at, volume, 0, 1)
         finally:
             holder.stop()
@@ -143,9 +145,9 @@ def hold_open(path, sign):
 
 def test_detach_of_what_is_not_attached(site):
     directory = site.directory()
-    check_error(site.coffer("detach", directory), Exit.NOT_FOUND, directory)
-    check_error(site.coffer("attachment", "show", directory), Exit.NOT_FOUND, directory)
-    check_error(site.coffer("detach", site.work / "missing"), Exit.NOT_FOUND, "missing")
+    for path in [directory, site.work / "missing"]:
+        check_error(site.coffer("detach", path), Exit.BAD_MOUNTPOINT, path)
+        check_error(site.coffer("attachment", "show", path), Exit.BAD_MOUNTPOINT, path)
 
 
 def test_read_only(site):

@@ -97,7 +97,7 @@ def test_bad_lengths_are_refused(site, bits):
 def test_unknown_key(site, command):
     before = site.snapshot()
     check_error(site.coffer("key", command, UNKNOWN), Exit.NOT_FOUND, UNKNOWN)
-    check_json_error(site.coffer("key", command, UNKNOWN, "--json"), Exit.NOT_FOUND)
+    check_json_error(site.coffer("key", "show", UNKNOWN, "--json"), Exit.NOT_FOUND)
     assert site.snapshot() == before
 
 

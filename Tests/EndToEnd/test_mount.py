@@ -171,7 +171,7 @@ def test_failures_are_told_on_stderr(site, volume):
     key = "6a8c1a3e-2b07-4b7e-9a52-0a1f1f2e3d4c"
     check_error(site.run("mount.coffer", "nosuchvolume", directory), MountExit.FAILURE, "nosuchvolume")
     check_error(site.run("mount.coffer", volume["name"], site.work / "missing"), MountExit.FAILURE, "missing")
-    check_error(site.run("mount.coffer", volume["name"], directory, "-o", f"key_id={key}"), MountExit.FAILURE, key)
+    check_error(site.run("mount.coffer", volume["name"], directory, "-o", f"key-id={key}"), MountExit.FAILURE, key)
     check_error(site.run("mount.coffer", volume["name"], directory, env={"COFFER_SOCKET": "/nobody.sock"}),
                 MountExit.FAILURE, "/nobody.sock")
     assert site.snapshot(volume["image"]) == before

@@ -123,7 +123,7 @@ def test_busy_umount_changes_nothing(root_site, ext4):
     mount(root_site, "-t", "coffer", "-o", "fs=ext4", ext4["name"], directory).ok()
     with open(directory / "open", "wb") as file:
         assert run(["umount", directory], env=root_site.environment).code == MountExit.FAILURE
-        check_error(root_site.coffer("detach", directory), Exit.BAD_MOUNTPOINT, directory)
+        check_error(root_site.coffer("detach", directory), Exit.CONFLICT, directory)
         file.write(b"still there")
         file.flush()
         os.fsync(file.fileno())
