@@ -68,7 +68,7 @@ final class Exchange: @unchecked Sendable {
     while true {
       let result = curl_easy_perform(handle)
       // libcurl gives no errno when connect(2) said EAGAIN.
-      guard case .unixSocket = transport.endpoint, result == CURLE_COULDNT_CONNECT,
+      guard case .unixSocket = transport.endpoint.address, result == CURLE_COULDNT_CONNECT,
         coffer_curl_errno(handle) == 0, ContinuousClock.now < deadline
       else { return result }
       usleep(5000)
@@ -96,7 +96,7 @@ final class Exchange: @unchecked Sendable {
   // MARK: What libcurl is told
 
   private func setEndpoint(_ handle: UnsafeMutableRawPointer) {
-    switch transport.endpoint {
+    switch transport.endpoint.address {
     case .unixSocket(let path):
       require(coffer_curl_set_text(handle, CURLOPT_UNIX_SOCKET_PATH, path))
       require(coffer_curl_set_text(handle, CURLOPT_PROXY, ""))
@@ -104,6 +104,8 @@ final class Exchange: @unchecked Sendable {
     case .url(let base, let caFile):
       require(coffer_curl_set_text(handle, CURLOPT_URL, base + request.target))
       if let caFile { require(coffer_curl_set_text(handle, CURLOPT_CAINFO, caFile)) }
+      // Without TLS nothing may leave this machine.
+      if base.hasPrefix("http:") { require(coffer_curl_set_text(handle, CURLOPT_PROXY, "")) }
     }
     require(coffer_curl_set_number(handle, CURLOPT_PATH_AS_IS, 1))
     require(coffer_curl_set_text(handle, CURLOPT_PROTOCOLS_STR, "http,https"))

@@ -64,7 +64,7 @@ public struct HTTPTransportError: Error, Sendable, Equatable, CustomStringConver
   ) {
     let service: String
     let start: String
-    switch endpoint {
+    switch endpoint.address {
     case .unixSocket:
       service = "the service at \(endpoint)"
       start = "Is cofferd running? Start it, or name its socket with --socket or COFFER_SOCKET"
@@ -73,7 +73,7 @@ public struct HTTPTransportError: Error, Sendable, Equatable, CustomStringConver
       start = "Check the URL, the network and that the key manager is running"
     }
     let reason =
-      switch (number, endpoint) {
+      switch (number, endpoint.address) {
       case (0, .unixSocket): "it takes no more connections"
       case (0, .url): detail
       default: String(cString: strerror(number))
