@@ -71,6 +71,7 @@ let package = Package(
     program(
       "coffer",
       ["Attachment", "VolumeAPI", "KeyManager", "HostSystem", "SecretMemory", argumentParser]),
+    .testTarget(name: "cofferTests", dependencies: ["coffer"], swiftSettings: settings),
     program(
       "cofferd",
       ["CofferService", "VolumeManager", "VolumeAPI", "HostSystem", argumentParser, logging]),
