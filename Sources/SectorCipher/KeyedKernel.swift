@@ -1,4 +1,5 @@
 internal import CCrypto
+internal import CXTS
 internal import Glibc
 internal import SecretMemory
 
@@ -15,23 +16,30 @@ struct KeyedKernel: ~Copyable, @unchecked Sendable {
   let context: OpaquePointer
   let encrypt: Transform
   let decrypt: Transform
-  private let destroy: @convention(c) (OpaquePointer?) -> Void
+  let destroy: @convention(c) (OpaquePointer?) -> Void
 
   deinit { destroy(context) }
 
-  /// `key` has 32 or 64 bytes.
+  /// `kernel` is available on this machine; `key` has 32 or 64 bytes, both halves different.
   static func make(
     _ kernel: Kernel, key: borrowing SecretBytes
   ) throws(SectorCipherError) -> KeyedKernel {
-    errno = 0
-    let context = key.withUnsafeBytes { bytes in
-      coffer_evp_xts_create(bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
+    try key.withUnsafeBytes { bytes throws(SectorCipherError) in
+      let start = bytes.bindMemory(to: UInt8.self).baseAddress
+      guard let instructions = kernel.instructions else {
+        guard let context = coffer_evp_xts_create(start, bytes.count) else {
+          throw .libcryptoFailed
+        }
+        return KeyedKernel(
+          context: context, encrypt: coffer_evp_xts_encrypt, decrypt: coffer_evp_xts_decrypt,
+          destroy: coffer_evp_xts_destroy)
+      }
+      guard let context = coffer_xts_create(instructions, start, bytes.count) else {
+        throw .cannotLockMemory(.cannotLock(errno: errno))
+      }
+      return KeyedKernel(
+        context: context, encrypt: coffer_xts_encrypt, decrypt: coffer_xts_decrypt,
+        destroy: coffer_xts_destroy)
     }
-    guard let context else { throw .cannotSetKey(kernel, errno: errno) }
-    return KeyedKernel(
-      context: context, encrypt: coffer_evp_xts_encrypt, decrypt: coffer_evp_xts_decrypt,
-      destroy: coffer_evp_xts_destroy)
   }
 }
-
-func reason(_ code: Int32) -> String { String(cString: strerror(code)) }

@@ -17,7 +17,8 @@ public final class SectorCipher: Sendable {
   /// - Parameters:
   ///   - key: the volume key: 32 bytes (AES-128-XTS) or 64 (AES-256-XTS), the data key first.
   ///   - sectorSize: in bytes: 512, 1024, 2048 or 4096.
-  ///   - kernel: one of `Kernel.available`, or nil for the fastest.
+  ///   - kernel: one of `Kernel.available`, which must pass its self-test, or nil for
+  ///     `KernelSelection.current`.
   public init(
     key: borrowing SecretBytes, sectorSize: Int, kernel: Kernel? = nil
   ) throws(SectorCipherError) {
@@ -28,10 +29,7 @@ public final class SectorCipher: Sendable {
       CRYPTO_memcmp(bytes.baseAddress!, bytes.baseAddress! + half, half) == 0
     }
     guard !halvesAreEqual else { throw .equalKeyHalves }
-    let kernel = kernel ?? Kernel.available[0]
-    guard Kernel.available.contains(kernel) else {
-      throw .kernelUnavailable(name: kernel.rawValue, available: Kernel.available)
-    }
+    let kernel = try Self.proven(kernel)
     self.kernel = kernel
     self.sectorSize = sectorSize
     keyed = try KeyedKernel.make(kernel, key: key)
@@ -63,6 +61,15 @@ public final class SectorCipher: Sendable {
     keyed.decrypt(
       keyed.context, destination, source, sectorCount(of: byteCount), sectorSize, firstTweak,
       UInt64(sectorSize / 512))
+  }
+
+  private static func proven(_ requested: Kernel?) throws(SectorCipherError) -> Kernel {
+    guard let requested else { return try KernelSelection.current.kernel }
+    guard Kernel.available.contains(requested) else {
+      throw .kernelUnavailable(name: requested.rawValue, available: Kernel.available)
+    }
+    guard try KernelProof.passes(requested) else { throw .selfTestFailed([requested]) }
+    return requested
   }
 
   private func sectorCount(of byteCount: Int) -> Int {
