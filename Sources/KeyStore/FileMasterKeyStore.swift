@@ -60,6 +60,12 @@ public struct FileMasterKeyStore: MasterKeyStore {
     try syncDirectory()
   }
 
+  public func removeUnfinishedSave() throws {
+    if unlink(unfinishedPath) != 0, errno != ENOENT {
+      throw SystemError.current("unlink", unfinishedPath)
+    }
+  }
+
   private func open() throws -> Descriptor {
     do {
       return try Descriptor.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
@@ -90,12 +96,6 @@ public struct FileMasterKeyStore: MasterKeyStore {
     }
     reached(.written)
     try sync(file, unfinishedPath)
-  }
-
-  private func removeUnfinishedSave() throws {
-    if unlink(unfinishedPath) != 0, errno != ENOENT {
-      throw SystemError.current("unlink", unfinishedPath)
-    }
   }
 
   private func check(_ status: stat) throws(MasterKeyStoreError) {

@@ -26,6 +26,11 @@ struct KeyDatabase: Sendable {
       try database.pool.writeWithoutTransaction { db in
         try db.execute(sql: "PRAGMA synchronous = FULL")
       }
+      guard try !database.pool.read(Schema.migrator.hasBeenSuperseded) else {
+        throw KeyManagerError(
+          .unavailable,
+          "the key database \(path) was made by a newer version of Coffer: use that one")
+      }
       try Schema.migrator.migrate(database.pool)
       return database
     } catch {
@@ -86,8 +91,9 @@ struct KeyDatabase: Sendable {
 
   /// Writes the log back into the database and closes both. Blocks.
   func close() throws(KeyManagerError) {
+    // What cannot be written back, on a full disk for example, stays in the log for the next start.
+    _ = try? pool.writeWithoutTransaction { db in try db.checkpoint(.truncate) }
     do {
-      try pool.writeWithoutTransaction { db in _ = try db.checkpoint(.truncate) }
       try pool.close()
     } catch {
       throw failure(error)

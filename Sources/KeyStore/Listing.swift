@@ -5,7 +5,7 @@ import KeyManager
 struct Listing {
   let sql: String
   let arguments: StatementArguments
-  private let total: (sql: String, arguments: StatementArguments)
+  let total: (sql: String, arguments: StatementArguments)
   private let project: String
 
   /// - Parameter now: keys that have expired by then are left out.
@@ -54,17 +54,19 @@ struct Listing {
   /// Ties are broken by the order of creation, in the direction of the last field: what the indexes
   /// have.
   private static func order(_ order: [KeyQuery.Order]) -> String {
+    var columns: [String] = []
     var terms: [String] = []
-    for term in order {
-      guard let column = column(term.field) else { continue }
-      terms.append("\(column) \(direction(term))")
+    func add(_ column: String?, _ ascending: Bool) {
+      // A second mention changes nothing, and SQLite would sort for it.
+      guard let column, !columns.contains(column) else { return }
+      columns.append(column)
+      terms.append(column + (ascending ? " ASC" : " DESC"))
     }
-    let last = direction(order.last ?? KeyQuery.Order(.created, ascending: true))
-    return (terms + ["created \(last)", "number \(last)"]).joined(separator: ", ")
-  }
-
-  private static func direction(_ order: KeyQuery.Order) -> String {
-    order.ascending ? "ASC" : "DESC"
+    for term in order { add(column(term.field), term.ascending) }
+    let last = order.last?.ascending ?? true
+    add("created", last)
+    add("number", last)
+    return terms.joined(separator: ", ")
   }
 
   /// Nil for the status, which is the same for every key.

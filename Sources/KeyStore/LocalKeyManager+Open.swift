@@ -43,6 +43,7 @@ extension LocalKeyManager {
     in store: any MasterKeyStore, _ db: Database
   ) throws -> MasterKey {
     do {
+      try store.removeUnfinishedSave()
       return try store.load()
     } catch is EmptyStoreError {
       guard try isEmpty(db) else {

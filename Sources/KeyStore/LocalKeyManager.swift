@@ -126,12 +126,10 @@ public final class LocalKeyManager: KeyManager {
   ) async throws(KeyManagerError) {
     try RequestRules.check(.creator, context)
     try await database.write { db in
-      guard let secret = try StoredSecret.fetch(id, project: context.project, db) else {
-        throw KeyManagerError.noSuchKey(id)
-      }
       // An admin may delete a row that does not verify; who created it, the row alone says.
       if !context.may(actAs: .admin) {
-        _ = try secret.open(with: self.projectKeys.key(of: secret.project, db))
+        let (secret, key) = try self.find(id, context, db)
+        _ = try secret.open(with: key)
         guard secret.record.creator.utf8.elementsEqual(context.user.utf8) else {
           throw KeyManagerError(
             .notAuthorized,
@@ -139,7 +137,9 @@ public final class LocalKeyManager: KeyManager {
               + "may delete it")
         }
       }
-      try secret.delete(db)
+      guard try StoredSecret.delete(id, project: context.project, db) else {
+        throw KeyManagerError.noSuchKey(id)
+      }
     }
   }
 

@@ -1,6 +1,6 @@
 /// Where the master key is kept.
 ///
-/// Both calls may block. They throw `MasterKeyStoreError` when the store refuses, and `SystemError` when
+/// The calls may block. They throw `MasterKeyStoreError` when the store refuses, and `SystemError` when
 /// the system does.
 public protocol MasterKeyStore: Sendable, CustomStringConvertible {
   /// The master key, once it is sure that it is durable. Throws `EmptyStoreError` when none was saved.
@@ -9,6 +9,9 @@ public protocol MasterKeyStore: Sendable, CustomStringConvertible {
   /// Replaces the master key, durably and atomically: after a crash the store holds either the one or
   /// the other, whole.
   func save(_ key: MasterKey) throws
+
+  /// Removes what a save that was cut short may have left. Called at the start, while no save runs.
+  func removeUnfinishedSave() throws
 }
 
 /// No master key has been saved in this store.

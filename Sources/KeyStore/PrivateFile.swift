@@ -22,10 +22,16 @@ enum PrivateFile {
     }
   }
 
-  /// Makes the directory with mode 0700 when it is missing; its parent must exist.
+  /// Makes the directory, durably and with mode 0700, when it is missing; its parent must exist.
   static func makeDirectory(_ path: String) throws(KeyManagerError) {
     let status = try naming("cannot use the directory for keys") { () throws(SystemError) in
-      if mkdir(path, 0o700) != 0, errno != EEXIST { throw .current("mkdir", path) }
+      if mkdir(path, 0o700) == 0 {
+        let parent = try Descriptor.open(path + "/..", O_RDONLY | O_DIRECTORY)
+        let number = parent.rawValue
+        _ = try retrying("fsync", path + "/..") { fsync(number) }
+      } else if errno != EEXIST {
+        throw .current("mkdir", path)
+      }
       return try Descriptor.open(path, O_RDONLY | O_DIRECTORY).status()
     }
     try check(status, path: path, mode: "700")

@@ -16,16 +16,18 @@ struct StoredSecret: Sendable {
     expiration, content_type, has_value, wrapped
     """
 
-  /// The project's secret of that ID. One statement, which takes the same steps for another project's
-  /// secret as for one that does not exist.
+  /// True of the secret with the project's name and the ID as arguments. It takes the same steps for
+  /// another project's secret as for one that does not exist.
+  private static let isTheOne = """
+    project = (SELECT id FROM projects WHERE name = ?) AND id = ?
+    """
+
+  static let lookup = "SELECT \(columns) FROM secrets WHERE \(isTheOne)"
+
+  /// The project's secret of that ID.
   static func fetch(_ id: KeyID, project: String, _ db: Database) throws -> StoredSecret? {
     let row = try Row.fetchOne(
-      db.cachedStatement(
-        sql: """
-          SELECT \(columns) FROM secrets
-          WHERE project = (SELECT id FROM projects WHERE name = ?) AND id = ?
-          """),
-      arguments: [project, id.description])
+      db.cachedStatement(sql: lookup), arguments: [project, id.description])
     return try row.map { try StoredSecret(row: $0, project: project) }
   }
 
@@ -34,7 +36,10 @@ struct StoredSecret: Sendable {
     number = try row.decode(atIndex: 0)
     project = ProjectKeys.Project(number: try row.decode(atIndex: 1), name: name)
     let text = try row.decode(String.self, atIndex: 2)
-    guard let id = KeyID(text), let type = SecretType(rawValue: try row.decode(atIndex: 7)) else {
+    let hasValue = try row.decode(Int.self, atIndex: 13)
+    guard let id = KeyID(text), let type = SecretType(rawValue: try row.decode(atIndex: 7)),
+      (0...1).contains(hasValue)
+    else {
       throw Self.damaged(text)
     }
     record = KeyRecord(
@@ -47,7 +52,7 @@ struct StoredSecret: Sendable {
       project: name, creator: try row.decode(atIndex: 3),
       created: Timestamp(microseconds: try row.decode(atIndex: 4)),
       updated: Timestamp(microseconds: try row.decode(atIndex: 5)),
-      hasValue: try row.decode(Int.self, atIndex: 13) != 0)
+      hasValue: hasValue == 1)
     wrapped = Array(try row.decode(Data.self, atIndex: 14))
   }
 
@@ -103,9 +108,11 @@ struct StoredSecret: Sendable {
     ])
   }
 
-  func delete(_ db: Database) throws {
-    try db.cachedStatement(sql: "DELETE FROM secrets WHERE number = ?")
-      .execute(arguments: [number])
+  /// Returns whether there was such a secret.
+  static func delete(_ id: KeyID, project: String, _ db: Database) throws -> Bool {
+    try db.cachedStatement(sql: "DELETE FROM secrets WHERE \(isTheOne)")
+      .execute(arguments: [project, id.description])
+    return db.changesCount > 0
   }
 
   /// Whether its time is over.
