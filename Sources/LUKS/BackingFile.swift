@@ -17,7 +17,9 @@ struct BackingFile: ~Copyable {
     let status = try opening(path) { () throws(SystemError) in try descriptor.status() }
     switch status.st_mode & S_IFMT {
     case S_IFREG: return BackingFile(path: path, isBlockDevice: false, descriptor: descriptor)
-    case S_IFBLK: return BackingFile(path: path, isBlockDevice: true, descriptor: descriptor)
+    case S_IFBLK:
+      if !readOnly, isReadOnly(descriptor) { throw failure("open", path, EROFS) }
+      return BackingFile(path: path, isBlockDevice: true, descriptor: descriptor)
     case S_IFDIR: throw notAnImage(path, "it is a directory")
     default: throw notAnImage(path, "it is neither a regular file nor a block device")
     }
@@ -84,6 +86,13 @@ struct BackingFile: ~Copyable {
   /// fsync(2).
   func synchronize() throws(LUKSError) {
     if fsync(descriptor.rawValue) != 0 { throw Self.failure("write", path, errno) }
+  }
+
+  /// Whether a block device is read-only; Linux opens it for writing all the same. ioctl BLKROGET of
+  /// linux/fs.h, which is `_IO(0x12, 94)`.
+  private static func isReadOnly(_ device: borrowing Descriptor) -> Bool {
+    var answer: Int32 = 0
+    return ioctl(device.rawValue, 0x125E, &answer) == 0 && answer != 0
   }
 
   private static func opening<Value: ~Copyable>(

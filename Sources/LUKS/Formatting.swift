@@ -81,7 +81,7 @@ extension LUKSImage {
     try Library.call("cannot make a LUKS header in", file) {
       crypt_set_data_offset(device, dataOffset / 512)
     }
-    try Library.callOnKeyslots("cannot make a LUKS header in", file) {
+    try Library.call("cannot make a LUKS header in", file) {
       withManagedKeyDerivation(hash: "sha256") { derivation in
         var parameters = crypt_params_luks2()
         parameters.pbkdf = derivation
@@ -90,7 +90,7 @@ extension LUKSImage {
           device, CRYPT_LUKS2, "aes", "xts-plain64", uuid, nil, keySize, &parameters)
       }
     }
-    try Library.callOnKeyslots("cannot add a keyslot to", file) {
+    try Library.call("cannot add a keyslot to", file) {
       passphrase.withUnsafeBytes { passphrase in
         crypt_keyslot_add_by_volume_key(
           device, 0, nil, 0, passphrase.baseAddress?.assumingMemoryBound(to: CChar.self),

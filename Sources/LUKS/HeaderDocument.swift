@@ -46,6 +46,7 @@ struct IntegrityDocument: Decodable {
   var type: String
 }
 
+/// A token of any type; what the other members of a foreign one hold is its own affair.
 struct TokenDocument: Codable {
   var type: String
   var keyslots: [String]
@@ -56,6 +57,21 @@ struct TokenDocument: Codable {
     case type, keyslots
     case keyID = "key_id"
     case volumeID = "volume_id"
+  }
+
+  init(type: String, keyslots: [String], keyID: String, volumeID: String) {
+    self.type = type
+    self.keyslots = keyslots
+    self.keyID = keyID
+    self.volumeID = volumeID
+  }
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    type = try container.decode(String.self, forKey: .type)
+    keyslots = try container.decode([String].self, forKey: .keyslots)
+    keyID = try? container.decode(String.self, forKey: .keyID)
+    volumeID = try? container.decode(String.self, forKey: .volumeID)
   }
 }
 

@@ -70,13 +70,12 @@ extension LUKSImage {
       let offset = try file.read(count: 108, at: 0).dropFirst(104)
       if offset.count == 4 { end = 512 * offset.reduce(0) { $0 << 8 | UInt64($1) } + 512 }
     case .luks2:
-      let segment = copies.best?.document?.segments["0"]
-      if let segment, let offset = UInt64(segment.offset) {
-        end =
-          offset.addingReportingOverflow(
-            UInt64(segment.size) ?? UInt64(segment.sectorSize ?? 512)
-          ).partialValue
-      }
+      // Nothing has validated this metadata: any number may be in it.
+      guard let segment = copies.best?.document?.segments["0"], let offset = UInt64(segment.offset)
+      else { return }
+      let length = UInt64(segment.size) ?? UInt64(clamping: segment.sectorSize ?? 512)
+      let (sum, overflow) = offset.addingReportingOverflow(length)
+      if !overflow { end = sum }
     case .none: break
     }
     if let end, size < end { throw LoadedHeader.truncated(file, by: end - size) }

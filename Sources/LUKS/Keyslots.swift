@@ -7,7 +7,7 @@ public import SecretMemory
 extension LUKSImage {
   /// The numbers of the keyslots that give the volume key, ascending.
   public var keyslots: [Int] {
-    (0..<Int(crypt_keyslot_max(geometry.version == 1 ? CRYPT_LUKS1 : CRYPT_LUKS2))).filter(isBound)
+    LoadedHeader.boundKeyslots(device)
   }
 
   /// Adds a keyslot for a key of a key manager: PBKDF2 at libcryptsetup's minimum, since such a key is
@@ -22,7 +22,7 @@ extension LUKSImage {
     existing: borrowing SecretBytes, managedPassphrase: borrowing SecretBytes
   ) throws(LUKSError) -> Int {
     try requireWritable("add a keyslot to")
-    let highest = crypt_keyslot_max(geometry.version == 1 ? CRYPT_LUKS1 : CRYPT_LUKS2)
+    let highest = crypt_keyslot_max(crypt_get_type(device))
     guard
       let free = (0..<highest).first(where: {
         crypt_keyslot_status(device, $0) == CRYPT_SLOT_INACTIVE
@@ -40,7 +40,7 @@ extension LUKSImage {
       Self.withManagedKeyDerivation(hash: hash) { crypt_set_pbkdf_type(device, $0) }
     }
     let added = try reloadingOnFailure { () throws(LUKSError) in
-      try Library.callOnKeyslots("cannot add a keyslot to", file) {
+      try Library.call("cannot add a keyslot to", file) {
         existing.withUnsafeBytes { existing in
           managedPassphrase.withUnsafeBytes { new in
             crypt_keyslot_add_by_passphrase(
@@ -61,7 +61,7 @@ extension LUKSImage {
     guard geometry.version == 2 else {
       throw LUKSError(.unsupported(.token), "cannot set the token of \(path): LUKS1 has no tokens")
     }
-    if let unknown = new.keyslots.first(where: { !isBound($0) }) {
+    if let unknown = new.keyslots.first(where: { !keyslots.contains($0) }) {
       throw LUKSError(
         .invalidRequest, "cannot set the token of \(path): keyslot \(unknown) is not in use")
     }
@@ -90,7 +90,7 @@ extension LUKSImage {
   /// Throws `invalidRequest` when it is not in use, or is the last that gives the volume key.
   public func destroyKeyslot(_ number: Int) throws(LUKSError) {
     try requireWritable("destroy a keyslot of")
-    guard isBound(number) else {
+    guard keyslots.contains(number) else {
       throw LUKSError(
         .invalidRequest, "cannot destroy keyslot \(number) of \(path): it is not in use")
     }
@@ -106,7 +106,7 @@ extension LUKSImage {
   /// Overwrites every keyslot. After that nothing opens the image, and the data in it is lost.
   public func eraseAllKeyslots() throws(LUKSError) {
     try requireWritable("erase the keyslots of")
-    for number in 0..<crypt_keyslot_max(geometry.version == 1 ? CRYPT_LUKS1 : CRYPT_LUKS2)
+    for number in 0..<crypt_keyslot_max(crypt_get_type(device))
     where crypt_keyslot_status(device, number).rawValue > CRYPT_SLOT_INACTIVE.rawValue {
       try destroy(number)
     }

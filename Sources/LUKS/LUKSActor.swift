@@ -7,10 +7,12 @@ import Dispatch
 /// slow disk) and the threads that all tasks share must not.
 @globalActor
 public actor LUKSActor {
+  /// The only one.
   public static let shared = LUKSActor()
 
   private let executor = QueueExecutor()
 
+  /// The queue.
   public nonisolated var unownedExecutor: UnownedSerialExecutor {
     executor.asUnownedSerialExecutor()
   }

@@ -1,5 +1,6 @@
 /// Why an operation on a LUKS image failed: a code for programs, a message for people.
 public struct LUKSError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The kind of failure.
   public enum Code: Sendable, Equatable {
     /// No LUKS header: another kind of file, an empty one, a directory.
     case notLUKS
@@ -9,6 +10,8 @@ public struct LUKSError: Error, Sendable, Equatable, CustomStringConvertible {
     case truncated(missing: UInt64)
     /// No keyslot that was tried opens with this passphrase.
     case wrongKey
+    /// All keyslots were erased: nothing opens the image any more.
+    case noKeyslots
     /// A valid LUKS image that is not served.
     case unsupported(Feature)
     /// The block device is mounted or held by another program.
@@ -47,22 +50,23 @@ public struct LUKSError: Error, Sendable, Equatable, CustomStringConvertible {
     case detachedHeader
     /// LUKS1 has no tokens.
     case token
-    /// The kernel's crypto interface (AF_ALG), which opens keyslots without root, cannot be had.
-    case kernelCrypto
   }
 
+  /// For programs.
   public let code: Code
   /// What failed, on what, why; with libcryptsetup's own words where it has any.
   public let message: String
   /// What to do next.
   public let advice: String?
 
+  /// A failure in words that are complete without the code.
   public init(_ code: Code, _ message: String, advice: String? = nil) {
     self.code = code
     self.message = message
     self.advice = advice
   }
 
+  /// The message, then the advice on a line of its own.
   public var description: String {
     if let advice { "\(message)\n\(advice)" } else { message }
   }

@@ -3,7 +3,7 @@
 public struct LUKSGeometry: Sendable, Equatable {
   /// 1 or 2.
   public let version: Int
-  /// As the header has it: a UUID in text.
+  /// The header's UUID as text, in lowercase.
   public let uuid: String
   /// In dm-crypt's notation; always `aes-xts-plain64`.
   public let cipher: String
@@ -20,6 +20,7 @@ public struct LUKSGeometry: Sendable, Equatable {
   /// around at 64 bits, as in the kernel.
   public let ivTweak: UInt64
 
+  /// Takes the values as they are.
   public init(
     version: Int, uuid: String, cipher: String, keySize: Int, sectorSize: Int, dataOffset: UInt64,
     size: UInt64?, ivTweak: UInt64

@@ -11,7 +11,9 @@ public import SecretMemory
 public final class LUKSImage {
   /// What the image was opened as.
   public nonisolated let path: String
+  /// Whether changes are refused.
   public nonisolated let readOnly: Bool
+  /// Where the data lies and how it is encrypted.
   public nonisolated let geometry: LUKSGeometry
   /// Of the decrypted image, in bytes; a multiple of the sector size, 1 sector or more.
   public nonisolated let decryptedSize: UInt64
@@ -86,7 +88,8 @@ public final class LUKSImage {
   public func unlock(
     passphrase: borrowing SecretBytes, keyslots: [Int]? = nil
   ) throws(LUKSError) -> VolumeKey {
-    var candidates = (keyslots ?? token?.keyslots ?? []).filter(isBound).map(Int32.init)
+    var candidates = (keyslots ?? token?.keyslots ?? [])
+      .filter(self.keyslots.contains).map(Int32.init)
     if keyslots == nil { candidates.append(CRYPT_ANY_SLOT) }
     var bytes: SecretBytes
     do {
@@ -99,7 +102,8 @@ public final class LUKSImage {
         let keyslot = try getVolumeKey(into: &bytes, passphrase, keyslot: candidate)
         return VolumeKey(bytes: bytes, keyslot: Int(keyslot))
       } catch {
-        if error.code != .wrongKey { throw error }
+        // No such file or directory: there was no keyslot to try.
+        guard [.wrongKey, .system(errno: ENOENT)].contains(error.code) else { throw error }
       }
     }
     throw LUKSError(
@@ -111,7 +115,7 @@ public final class LUKSImage {
     into bytes: inout SecretBytes, _ passphrase: borrowing SecretBytes, keyslot: Int32
   ) throws(LUKSError) -> Int32 {
     var length = bytes.count
-    let result = try Library.callOnKeyslots("cannot unlock", file) {
+    let result = try Library.call("cannot unlock", file) {
       passphrase.withUnsafeBytes { passphrase in
         bytes.withUnsafeMutableBytes { bytes in
           crypt_volume_key_get(
@@ -127,12 +131,5 @@ public final class LUKSImage {
           + "the data needs \(geometry.keySize)")
     }
     return result
-  }
-
-  /// Whether keyslot `number` gives the volume key.
-  func isBound(_ number: Int) -> Bool {
-    guard let number = Int32(exactly: number) else { return false }
-    let status = crypt_keyslot_status(device, number)
-    return status == CRYPT_SLOT_ACTIVE || status == CRYPT_SLOT_ACTIVE_LAST
   }
 }

@@ -33,35 +33,6 @@ enum Library {
     throw failure(what, file, errno: -result)
   }
 
-  /// The same for a call that reads or writes keyslots.
-  @discardableResult
-  static func callOnKeyslots(
-    _ what: String, _ file: borrowing BackingFile, _ body: () -> Int32
-  ) throws(LUKSError) -> Int32 {
-    do throws(LUKSError) {
-      return try call(what, file, body)
-    } catch {
-      switch error.code {
-      case .system(errno: ENOENT):
-        throw LUKSError(.wrongKey, "\(what) \(file.path): no keyslot is in use that could open")
-      case .system where !hasKernelCrypto:
-        throw LUKSError(
-          .unsupported(.kernelCrypto),
-          "\(error.message) (the kernel's crypto interface, AF_ALG, is not available)",
-          advice: "Load the module algif_skcipher, or allow AF_ALG sockets in this sandbox.")
-      default: throw error
-      }
-    }
-  }
-
-  /// Whether AF_ALG sockets can be had: with them libcryptsetup reads and writes keyslots without
-  /// device-mapper.
-  private static var hasKernelCrypto: Bool {
-    let number = socket(AF_ALG, Int32(SOCK_SEQPACKET.rawValue), 0)
-    if number >= 0 { close(number) }
-    return number >= 0
-  }
-
   private static func failure(
     _ what: String, _ file: borrowing BackingFile, errno code: Int32
   ) -> LUKSError {

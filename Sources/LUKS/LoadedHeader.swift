@@ -11,8 +11,7 @@ struct LoadedHeader {
 
   /// Throws `unsupported` or `damagedHeader`.
   init(_ device: OpaquePointer, _ file: borrowing BackingFile) throws(LUKSError) {
-    let isLUKS1 = String(cString: crypt_get_type(device)) == "LUKS1"
-    if isLUKS1 {
+    if String(cString: crypt_get_type(device)) == CRYPT_LUKS1 {
       geometry = Self.geometryOfLUKS1(device)
     } else {
       let document = try Self.document(device, file)
@@ -25,8 +24,17 @@ struct LoadedHeader {
             + "a volume ID; it is ignored")
       }
     }
-    try checkCipher(file)
+    try checkCipher(device, file)
     try checkPlacement(device, file)
+  }
+
+  /// The numbers of the keyslots that give the volume key, ascending. Other keyslots may be in use too: a
+  /// LUKS2 keyslot can hold a key of no segment.
+  static func boundKeyslots(_ device: OpaquePointer) -> [Int] {
+    (0..<crypt_keyslot_max(crypt_get_type(device))).filter {
+      [CRYPT_SLOT_ACTIVE, CRYPT_SLOT_ACTIVE_LAST].contains(crypt_keyslot_status(device, $0))
+    }
+    .map(Int.init)
   }
 
   /// The JSON area as libcryptsetup holds it.
@@ -43,7 +51,7 @@ struct LoadedHeader {
 
   private static func geometryOfLUKS1(_ device: OpaquePointer) -> LUKSGeometry {
     LUKSGeometry(
-      version: 1, uuid: String(cString: crypt_get_uuid(device)),
+      version: 1, uuid: String(cString: crypt_get_uuid(device)).lowercased(),
       cipher: "\(String(cString: crypt_get_cipher(device)))-"
         + String(cString: crypt_get_cipher_mode(device)),
       keySize: Int(crypt_get_volume_key_size(device)), sectorSize: 512,
@@ -56,20 +64,18 @@ struct LoadedHeader {
     _ document: HeaderDocument, _ device: OpaquePointer, _ file: borrowing BackingFile
   ) throws(LUKSError) {
     let requirements = document.config.requirements?.mandatory ?? []
-    if crypt_reencrypt_status(device, nil) != CRYPT_REENCRYPT_NONE
-      || requirements.contains(where: { $0.contains("reencrypt") })
-    {
-      throw LUKSError(
-        .unsupported(.reencryption),
-        "\(file.path) is being re-encrypted in place, or that was "
-          + "interrupted: its data is under two keys",
-        advice: "Finish it with: cryptsetup reencrypt --resume-only \(file.path)")
-    }
-    guard requirements.isEmpty else {
+    let unknown = requirements.filter { !$0.contains("reencrypt") }
+    guard unknown.isEmpty else {
       throw LUKSError(
         .unsupported(.requirements),
-        "\(file.path) requires what is not known here: "
-          + requirements.joined(separator: ", "))
+        "\(file.path) requires what is not known here: \(unknown.joined(separator: ", "))")
+    }
+    guard requirements.isEmpty, crypt_reencrypt_status(device, nil) == CRYPT_REENCRYPT_NONE else {
+      throw LUKSError(
+        .unsupported(.reencryption),
+        "\(file.path) is being re-encrypted in place, or that was interrupted: its data is under two "
+          + "keys",
+        advice: "Finish it with: cryptsetup reencrypt --resume-only \(file.path)")
     }
   }
 
@@ -96,16 +102,22 @@ struct LoadedHeader {
       let cipher = segment.encryption
     else { throw damaged(file, "its data segment makes no sense") }
     return LUKSGeometry(
-      version: 2, uuid: String(cString: crypt_get_uuid(device)), cipher: cipher,
+      version: 2, uuid: String(cString: crypt_get_uuid(device)).lowercased(), cipher: cipher,
       keySize: Int(crypt_get_volume_key_size(device)), sectorSize: sectorSize,
       dataOffset: dataOffset, size: size, ivTweak: ivTweak)
   }
 
-  private func checkCipher(_ file: borrowing BackingFile) throws(LUKSError) {
+  private func checkCipher(
+    _ device: OpaquePointer, _ file: borrowing BackingFile
+  ) throws(LUKSError) {
     guard geometry.cipher == "aes-xts-plain64" else {
       throw LUKSError(
         .unsupported(.cipher),
         "\(file.path) is encrypted with \(geometry.cipher); aes-xts-plain64 is supported")
+    }
+    guard !Self.boundKeyslots(device).isEmpty else {
+      throw LUKSError(
+        .noKeyslots, "\(file.path) has no keyslot left: nothing can open it any more")
     }
     guard geometry.keySize == 32 || geometry.keySize == 64 else {
       throw LUKSError(
@@ -132,7 +144,7 @@ struct LoadedHeader {
     if geometry.version == 2, crypt_get_metadata_size(device, &metadata, &keyslots) == 0 {
       headerEnd = 2 * metadata + keyslots
     }
-    for keyslot in 0..<crypt_keyslot_max(geometry.version == 1 ? "LUKS1" : "LUKS2") {
+    for keyslot in 0..<crypt_keyslot_max(crypt_get_type(device)) {
       var offset: UInt64 = 0
       var length: UInt64 = 0
       guard crypt_keyslot_area(device, keyslot, &offset, &length) == 0 else { continue }

@@ -20,6 +20,7 @@ public struct VolumeKey: ~Copyable, Sendable {
   /// The number of the keyslot that the passphrase opened.
   public let keyslot: Int
 
+  /// Takes over `bytes`.
   public init(bytes: consuming SecretBytes, keyslot: Int) {
     self.bytes = bytes
     self.keyslot = keyslot

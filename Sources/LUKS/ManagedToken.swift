@@ -13,6 +13,7 @@ public struct ManagedToken: Sendable, Equatable {
   /// The ID of the volume in its catalog.
   public var volumeID: String
 
+  /// A token that names `keyID` for `keyslots`.
   public init(keyslots: [Int], keyID: String, volumeID: String) {
     self.keyslots = keyslots
     self.keyID = keyID
