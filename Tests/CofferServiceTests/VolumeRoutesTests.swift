@@ -38,7 +38,7 @@ import VolumeAPI
   @Test(arguments: [
     ("/coffer/v1/volumes", "{", "Malformed JSON"),
     ("/coffer/v1/volumes", #"{"size":4096}"#, "the member 'name' is missing"),
-    ("/coffer/v1/volumes", #"{"name":"v","size":-1}"#, "size"),
+    ("/coffer/v1/volumes", #"{"name":"v","size":-1}"#, "a number that is out of its range"),
     ("/coffer/v1/volumes", #"{"name":"v","size":4096,"key_id":"x"}"#, "key_id"),
     ("/coffer/v1/attachments", "{}", "is missing"),
     ("/coffer/v1/volumes/import", "passphrase", "'name' and 'image'"),

@@ -15,7 +15,8 @@ extension Request {
     if let declared, declared > limit { throw tooLarge }
     var secret = try SecretBytes.zeroed(count: declared ?? min(limit, 4096))
     var length = 0
-    for try await part in body {
+    var parts = body.makeAsyncIterator()
+    while let part = try await parts.nextPart() {
       let total = length + part.readableBytes
       guard total <= limit else { throw tooLarge }
       if total > secret.count {
@@ -26,6 +27,8 @@ extension Request {
       }
       length = total
     }
+    // Hummingbird takes the end of the connection for the end of the body.
+    guard declared == nil || length == declared else { throw ServiceError.bodyCutShort }
     return try secret.prefix(length)
   }
 
@@ -50,6 +53,21 @@ extension Request {
       }
     }
   }
+}
+
+extension RequestBody.AsyncIterator {
+  fileprivate mutating func nextPart() async throws(ServiceError) -> ByteBuffer? {
+    do {
+      return try await next()
+    } catch {
+      throw .bodyCutShort
+    }
+  }
+}
+
+extension ServiceError {
+  fileprivate static let bodyCutShort = ServiceError(
+    .badRequest, "the request's body ends before its end or is not well-formed")
 }
 
 extension SecretBytes {
@@ -98,7 +116,7 @@ extension DecodingError {
     case .dataCorrupted(let context) where !context.codingPath.isEmpty:
       return "the value of '\(name(context.codingPath))' is not valid"
     default:
-      return "Malformed JSON"
+      return "Malformed JSON, or a number that is out of its range"
     }
   }
 }
