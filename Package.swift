@@ -82,8 +82,21 @@ let package = Package(
     + layer("SectorCipher", ["CXTS", "CCrypto", "SecretMemory"])
     + layer("LUKS", ["CCrypto", "CCryptsetup", "HostSystem", "SecretMemory"])
     + layer(
-      "BlockImage", ["SectorCipher", "HostSystem", "SecretMemory", "CLinux", systemPackage])
-    + layer("ImageMount", ["CFuse", "BlockImage", "HostSystem", "CLinux", systemPackage])
+      "BlockImage", ["SectorCipher", "HostSystem", "SecretMemory", "CLinux", systemPackage],
+      testedWith: ["DataPlaneTesting"])
+    + layer(
+      "ImageMount", ["CFuse", "BlockImage", "HostSystem", "CLinux", systemPackage],
+      testedWith: ["ImageMountFixture", "DataPlaneTesting"])
+    + [
+      .executableTarget(
+        name: "ImageMountFixture",
+        dependencies: ["BlockImage", "HostSystem", "ImageMount", "SecretMemory", "SectorCipher"],
+        path: "Tests/ImageMountFixture", swiftSettings: settings),
+      .target(
+        name: "DataPlaneTesting",
+        dependencies: ["BlockImage", "HostSystem", "SecretMemory", "SectorCipher"],
+        path: "Tests/DataPlaneTesting", swiftSettings: settings)
+    ]
     + layer("KeyManager", ["SecretMemory"])
     + layer("KeyStore", ["KeyManager", "CCrypto", "HostSystem", "SecretMemory", grdb])
     + layer("BarbicanAPI", ["KeyManager", "CCurl", "SecretMemory"], testedWith: ["FakeServer"])

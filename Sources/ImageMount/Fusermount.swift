@@ -75,6 +75,11 @@ enum Fusermount {
         advice: "Ask the administrator for the line `user_allow_other` in /etc/fuse.conf, "
           + "or leave allow_other out.")
     }
+    if text.contains("/dev/fuse: Permission denied") {
+      return ImageMountError(
+        .noFuseDevice, message,
+        advice: "Ask the administrator to let users open the device: chmod 666 /dev/fuse")
+    }
     if text.contains("fuse device not found") || text.contains("/dev/fuse") {
       return ImageMountError(.noFuseDevice, message, advice: FuseDevice.advice)
     }
