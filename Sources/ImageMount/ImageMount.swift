@@ -6,7 +6,8 @@ import HostSystem
 
 /// A decrypted image as the file `volume` in a directory, through FUSE.
 ///
-/// `mount` returns when the mount is there; from then on requests wait until `serve` answers them.
+/// `mount` returns when the mount is there; from then on requests wait until `serve` answers them, and
+/// SIGTERM, SIGINT and SIGHUP do what `requestUnmount` does. One at a time in a process, therefore.
 ///
 /// The image's page cache belongs to the kernel; writes go through it to the image at once (no write-back
 /// cache), so what a program wrote outlives the program and a plain unmount, and with fsync a power failure.
@@ -28,21 +29,19 @@ public final class ImageMount: @unchecked Sendable {
     let mountpoint = try Mountpoint.check(options.mountpoint)
     var options = options
     options.readOnly = options.readOnly || image.isReadOnly
+    let mount = try ImageMount(image, options, mountpoint: mountpoint)
     let device = try FuseDevice.mount(
       at: mountpoint, options, maxRead: FileServer.maximumRequest)
-    do {
-      let mount = try ImageMount(image, options, mountpoint: mountpoint, device: device)
-      try mount.connect()
-      return mount
-    } catch {
+    do { try mount.connect(device) } catch {
       try? Mountpoint.unmount(mountpoint, lazily: true)
       throw error
     }
+    mount.raiseReadAhead()
+    return mount
   }
 
   private init(
-    _ image: BlockImage, _ options: ImageMountOptions, mountpoint: String,
-    device: consuming Descriptor
+    _ image: BlockImage, _ options: ImageMountOptions, mountpoint: String
   ) throws(ImageMountError) {
     do { events = try Pipe.make() } catch {
       throw ImageMountError(.systemFailure, "\(error)")
@@ -56,18 +55,16 @@ public final class ImageMount: @unchecked Sendable {
         image: .passUnretained(image), size: image.geometry.size, uid: options.uid ?? getuid(),
         gid: options.gid ?? getgid(), readOnly: options.readOnly))
     self.server = server
-    let session = Self.makeSession(server)
-    guard let session, fuse_session_mount(session, "/dev/fd/\(device.rawValue)") == 0 else {
-      if let session { fuse_session_destroy(session) }
+    guard let session = Self.makeSession(server) else {
       server.deallocate()
-      throw ImageMountError(.systemFailure, "libfuse cannot start a session")
+      throw ImageMountError(.systemFailure, "libfuse cannot make a session")
     }
-    // The session closes it.
-    _ = device.release()
     self.session = session
+    coffer_fuse_catch_signals(events.writer.rawValue)
   }
 
   deinit {
+    coffer_fuse_release_signals()
     fuse_session_destroy(session)
     server.deallocate()
   }
@@ -87,8 +84,13 @@ public final class ImageMount: @unchecked Sendable {
     }
   }
 
-  /// Answers the kernel's first request, INIT.
-  private func connect() throws(ImageMountError) {
+  /// Takes over the connection and answers the kernel's first request, INIT.
+  private func connect(_ device: consuming Descriptor) throws(ImageMountError) {
+    guard fuse_session_mount(session, "/dev/fd/\(device.rawValue)") == 0 else {
+      throw ImageMountError(.systemFailure, "libfuse does not take \(FuseDevice.path)")
+    }
+    // The session closes it.
+    _ = device.release()
     var buffer = fuse_buf()
     defer { free(buffer.mem) }
     while !server.pointee.isConnected {
@@ -100,7 +102,6 @@ public final class ImageMount: @unchecked Sendable {
           .systemFailure, "\(mountpoint): the kernel and libfuse do not agree on a protocol")
       }
     }
-    raiseReadAhead()
   }
 
   /// INIT cannot raise read-ahead over the kernel's 128 KiB; root can, per mount. More lets several threads
@@ -116,15 +117,11 @@ public final class ImageMount: @unchecked Sendable {
 
   /// Serves requests until the file system is unmounted, by whomever; then flushes the image. Call it once.
   ///
-  /// SIGTERM, SIGINT and SIGHUP do what `requestUnmount` does.
-  ///
   /// - Throws: `notDurable` when the last flush failed; `systemFailure` without memory or threads, after
   ///   a lazy unmount.
   public func serve() throws(ImageMountError) {
     // Memory reclaim must not wait for the writes that this process itself has to make.
     _ = coffer_set_io_flusher()
-    coffer_fuse_catch_signals(events.writer.rawValue)
-    defer { coffer_fuse_release_signals() }
     var threads: [pthread_t] = []
     let failure = startWorkers(&threads)
     if failure != nil { try? Mountpoint.unmount(mountpoint, lazily: true) }

@@ -208,7 +208,6 @@ struct ConcurrencyTests {
   }
 }
 
-
 extension SeededGenerator {
   /// Seeds for threads.
   func seeds() -> [UInt64] {

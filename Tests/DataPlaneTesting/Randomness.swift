@@ -1,6 +1,6 @@
 /// SplitMix64: the same numbers for the same seed.
 public struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
+  public private(set) var state: UInt64
 
   public init(seed: UInt64) { state = seed }
 
