@@ -9,7 +9,7 @@ extension VolumeError {
     let code: VolumeErrorCode =
       switch error.code {
       case .notLUKS, .damagedHeader, .truncated: .damagedImage
-      case .wrongKey: .wrongKey
+      case .wrongKey, .noKeyslots: .wrongKey
       case .unsupported: .unsupportedImage
       case .inUse: .inUse
       case .noFreeKeyslot: .invalidRequest
