@@ -104,7 +104,8 @@ let package = Package(
       "VolumeAPI", ["BarbicanAPI", "KeyManager", "HostSystem", "SecretMemory"],
       testedWith: ["FakeServer"])
     + layer(
-      "VolumeManager", ["KeyManager", "VolumeAPI", "LUKS", "HostSystem", "SecretMemory", grdb])
+      "VolumeManager",
+      ["KeyManager", "VolumeAPI", "LUKS", "HostSystem", "SecretMemory", "CLinux", systemPackage, grdb])
     + layer(
       "CofferService",
       [

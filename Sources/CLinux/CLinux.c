@@ -133,3 +133,7 @@ int coffer_unix_bind(int socket, const char *path) {
 }
 
 int coffer_enter_mount_namespace(int fd) { return setns(fd, CLONE_NEWNS); }
+
+int coffer_rename_exclusively(const char *old_path, const char *new_path) {
+  return renameat2(AT_FDCWD, old_path, AT_FDCWD, new_path, RENAME_NOREPLACE);
+}

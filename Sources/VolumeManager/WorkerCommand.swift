@@ -4,8 +4,10 @@ public struct WorkerCommand: Sendable {
   public var executable: String
   /// What follows the program's name.
   public var arguments: [String]
-  /// When a worker that has not answered is killed.
+  /// A worker that has not answered after this time is killed.
   public var timeLimit: Duration
+  /// As `NAME=value`; a worker inherits nothing of the daemon's.
+  var environment: [String] = []
 
   public init(
     executable: String = "/proc/self/exe", arguments: [String] = ["worker"],

@@ -61,3 +61,7 @@ int coffer_unix_bind(int socket, const char *path);
 
 /// setns(2) with CLONE_NEWNS.
 int coffer_enter_mount_namespace(int fd);
+
+/// rename(2) RENAME_NOREPLACE: EEXIST when there is something at the new path, EINVAL where the file system
+/// cannot do that.
+int coffer_rename_exclusively(const char *old_path, const char *new_path);
