@@ -105,7 +105,10 @@ let package = Package(
       testedWith: ["FakeServer"])
     + layer(
       "VolumeManager",
-      ["KeyManager", "VolumeAPI", "LUKS", "HostSystem", "SecretMemory", "CLinux", systemPackage, grdb])
+      [
+        "KeyManager", "VolumeAPI", "LUKS", "HostSystem", "SecretMemory", "CLinux", systemPackage, grdb,
+      ],
+      testedWith: ["KeyStore", "cofferd"])
     + layer(
       "CofferService",
       [

@@ -135,6 +135,8 @@ struct ImageFile: ~Copyable {
 
   /// The UUIDs that LUKS headers here carry, also damaged ones: at 168 bytes in the first header, and in
   /// LUKS2's second one, whose place depends on the header's size (LUKS2 On-Disk Format, section 2.1).
+  /// In lowercase: libcryptsetup writes them through `uuid_unparse`, which libuuid and Foundation both
+  /// have, each in its own case.
   borrowing func headerIDs() throws(VolumeError) -> [String] {
     let first: [UInt8] = Array("LUKS".utf8) + [0xBA, 0xBE]
     let second: [UInt8] = Array("SKUL".utf8) + [0xBA, 0xBE]
@@ -142,7 +144,7 @@ struct ImageFile: ~Copyable {
     for offset in [0] + (14...22).map({ 1 << $0 }) {
       let bytes = try read(count: 208, at: offset)
       guard bytes.count == 208, bytes.starts(with: offset == 0 ? first : second) else { continue }
-      let id = String(decoding: bytes[168...].prefix { $0 != 0 }, as: UTF8.self)
+      let id = String(decoding: bytes[168...].prefix { $0 != 0 }, as: UTF8.self).lowercased()
       if !found.contains(id) { found.append(id) }
     }
     return found

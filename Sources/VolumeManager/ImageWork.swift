@@ -161,7 +161,8 @@ struct ImageWork {
       path: file.isDevice ? path : resolved,
       device: file.identity.device,
       inode: file.identity.inode,
-      keyslots: image.keyslots, tokenVolumeID: image.token?.volumeID, headerID: image.geometry.uuid)
+      keyslots: image.keyslots, tokenVolumeID: image.token?.volumeID,
+      headerID: image.geometry.uuid.lowercased())
   }
 
   private mutating func adopt(
