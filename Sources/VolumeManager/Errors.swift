@@ -30,7 +30,7 @@ extension VolumeError {
     let code: VolumeErrorCode
     var advice = error.advice
     switch error.code {
-    case .notLUKS, .damagedHeader, .truncated: code = .damagedImage
+    case .notLUKS, .damagedHeader, .truncated, .noKeyslots: code = .damagedImage
     case .wrongKey: code = .wrongKey
     case .unsupported: code = .unsupportedImage
     case .inUse: code = .inUse
