@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -14,10 +15,6 @@ from harness import host, luks
 from harness.programs import Exit, check_error, run
 
 MiB = 1 << 20
-
-# Told to the daemon that coffer starts; the usual time is minutes.
-IDLE = {"COFFER_IDLE_SECONDS": "2"}
-
 
 @pytest.fixture
 def lone_site(make_site, user):
@@ -60,22 +57,41 @@ def test_commands_at_once_start_one_daemon(lone_site):
     assert len(daemons(lone_site)) == 1
 
 
+def start_own(site, seconds):
+    """The user's own daemon, as coffer starts it but less patient: coffer's waits for minutes."""
+    site.json("key", "list")
+    (daemon,) = daemons(site)
+    words = Path(f"/proc/{daemon}/cmdline").read_text().split("\0")[1:-1]
+    os.kill(daemon, signal.SIGTERM)
+    assert host.eventually(lambda: not daemons(site))
+    words[words.index("--idle-exit") + 1] = str(seconds)
+    at = words.index("--ready-fd")
+    del words[at:at + 2]
+    process = subprocess.Popen([site.programs / "cofferd", *words], env=site.environment, cwd="/",
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               **site.persona.credentials)
+    path = words[words.index("--socket") + 1]
+    assert host.eventually(lambda: os.path.exists(path))
+    return process
+
+
 def test_idle_daemon_stops_and_its_state_stays(lone_site):
-    key = lone_site.json("key", "create", env=IDLE)
-    assert host.eventually(lambda: not daemons(lone_site), 30)
-    assert lone_site.json("key", "list", env=IDLE) == [key]
+    daemon = start_own(lone_site, 2)
+    key = lone_site.json("key", "create")
+    assert daemon.wait(60) == 0
+    # The next command starts another.
+    assert lone_site.json("key", "list") == [key]
 
 
 def test_daemon_stays_while_something_is_attached(lone_site):
-    name = lone_site.json("volume", "create", "kept", "--size", "1M", env=IDLE)["name"]
+    daemon = start_own(lone_site, 2)
+    name = lone_site.json("volume", "create", "kept", "--size", "1M")["name"]
     directory = lone_site.directory()
-    lone_site.coffer("attach", name, directory, env=IDLE).ok()
-    (daemon,) = daemons(lone_site)
-    time.sleep(6)
-    assert daemons(lone_site) == [daemon]
-    assert [entry["mountpoint"] for entry in lone_site.json("attachment", "list", env=IDLE)] == [str(directory)]
-    lone_site.coffer("detach", directory, env=IDLE).ok()
-    assert host.eventually(lambda: not daemons(lone_site), 30)
+    with lone_site.attached(name, directory=directory):
+        time.sleep(6)
+        assert daemon.poll() is None
+        assert [entry["mountpoint"] for entry in lone_site.json("attachment", "list")] == [str(directory)]
+    assert daemon.wait(60) == 0
 
 
 def test_attach_starts_a_daemon(lone_site):
