@@ -9,13 +9,14 @@ public struct BlockGeometry: Sendable, Equatable {
   /// The tweak of the first sector (`iv_tweak` of a LUKS2 segment).
   public let ivTweak: UInt64
 
-  /// Nil where a value is outside of its range, or the data would end beyond 2^63 - 1 bytes.
+  /// Nil where a value is outside of its range, or the data would end within a page of 2^63 bytes, so
+  /// that no offset rounded up to a sector overflows.
   public init?(dataOffset: UInt64, size: UInt64, sectorSize: Int, ivTweak: UInt64 = 0) {
     guard [512, 1024, 2048, 4096].contains(sectorSize), dataOffset % 512 == 0,
       size % UInt64(sectorSize) == 0
     else { return nil }
     let (end, overflow) = dataOffset.addingReportingOverflow(size)
-    guard !overflow, end <= UInt64(Int64.max) else { return nil }
+    guard !overflow, end <= UInt64(Int64.max) - 4096 else { return nil }
     self.dataOffset = dataOffset
     self.size = size
     self.sectorSize = sectorSize

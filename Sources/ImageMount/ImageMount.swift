@@ -11,14 +11,15 @@ import HostSystem
 ///
 /// The image's page cache belongs to the kernel; writes go through it to the image at once (no write-back
 /// cache), so what a program wrote outlives the program and a plain unmount, and with fsync a power failure.
-// @unchecked: the pointers do not change until deinit; libfuse's session may be used by any thread.
+// @unchecked: only `session` changes, and only the thread in `serve` uses it.
 public final class ImageMount: @unchecked Sendable {
   /// The directory, without symbolic links.
   public let mountpoint: String
   private let image: BlockImage
   private let options: ImageMountOptions
   private let server: UnsafeMutablePointer<FileServer>
-  private let session: OpaquePointer
+  /// libfuse's; nil once the connection is closed.
+  private var session: OpaquePointer?
   /// What wakes the thread in `serve`: a byte of `Event`.
   private let events: Pipe
 
@@ -65,8 +66,13 @@ public final class ImageMount: @unchecked Sendable {
 
   deinit {
     coffer_fuse_release_signals()
-    fuse_session_destroy(session)
+    closeSession()
     server.deallocate()
+  }
+
+  private func closeSession() {
+    if let open = session { fuse_session_destroy(open) }
+    session = nil
   }
 
   private static func makeSession(_ server: UnsafeMutablePointer<FileServer>) -> OpaquePointer? {
@@ -127,6 +133,7 @@ public final class ImageMount: @unchecked Sendable {
     if failure != nil { try? Mountpoint.unmount(mountpoint, lazily: true) }
     waitForEnd(of: threads.count)
     for thread in threads { pthread_join(thread, nil) }
+    removeDeadMount()
     let error = image.isReadOnly ? 0 : image.flush()
     if let failure { throw failure }
     if error != 0 {
@@ -136,6 +143,15 @@ public final class ImageMount: @unchecked Sendable {
           + String(cString: strerror(error)),
         advice: "Check the disk under the image, and what is in the image, before it is used again."
       )
+    }
+  }
+
+  /// Where the connection ended some other way than by unmounting (libfuse failed, or someone aborted it
+  /// through /sys/fs/fuse), the mount is still there, dead: it goes too.
+  private func removeDeadMount() {
+    closeSession()
+    if (try? Mountpoint.state(of: mountpoint)) == .stale {
+      try? Mountpoint.unmount(mountpoint, lazily: true)
     }
   }
 
@@ -154,6 +170,7 @@ public final class ImageMount: @unchecked Sendable {
   }
 
   private func startWorkers(_ threads: inout [pthread_t]) -> ImageMountError? {
+    guard let session else { preconditionFailure("serve is called once") }
     let count = options.threadCount ?? Self.defaultThreadCount
     var isLocked = true
     for _ in 0..<count {

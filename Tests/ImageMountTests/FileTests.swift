@@ -149,7 +149,7 @@ struct FileTests {
   @Test(arguments: [(512, 0), (4096, UInt64(77))])
   func behavesLikeAnArray(sectorSize: Int, ivTweak: UInt64) throws {
     var random = SeededGenerator.printingSeed("FileTests.behavesLikeAnArray(\(sectorSize))")
-    let size = 4 << 20
+    let size = 2 << 20
     let image = try TestImage(size: UInt64(size), sectorSize: sectorSize, ivTweak: ivTweak)
     var mount: FixtureMount? = try FixtureMount(image)
     var model = [UInt8](repeating: 0, count: size)
@@ -161,8 +161,8 @@ struct FileTests {
         mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, buffered.number, 0))
       try #require(map != MAP_FAILED)
       defer { munmap(map, size) }
-      for _ in 0..<3000 {
-        let range = random.range(in: size, longest: 700_000)
+      for _ in 0..<1500 {
+        let range = random.range(in: size, longest: 400_000)
         // Direct writes go past pages that a mapping may have made dirty; programs that mix the two sync in
         // between, and so does this one.
         let file = Int.random(in: 0..<3, using: &random) == 0 ? direct : buffered
@@ -254,7 +254,8 @@ struct FileTests {
       "/usr/bin/fio",
       [
         "--name=verify", "--filename=\(mount.file)", "--size=12M", "--offset_increment=12M",
-        "--numjobs=4", "--rw=randrw", "--bsrange=512-1M", "--blockalign=512",
+        "--numjobs=4", "--rw=randrw", "--blockalign=512",
+        "--bssplit=512/20:1536/15:4k/20:20k/20:100k/15:1m/10",
         "--direct=\(direct)", "--ioengine=libaio", "--iodepth=8", "--verify=crc32c",
         "--verify_fatal=1", "--fsync=32", "--allow_file_create=0", "--loops=2",
         "--group_reporting", "--output-format=terse",

@@ -61,6 +61,39 @@ struct LifeCycleTests {
     #expect(try OpenFile(again.file, O_RDWR).read(0..<16)?.count == 16)
   }
 
+  // MARK: Options
+
+  /// Root serves for another user: he owns the file and gets in, a third one does not.
+  @Test func ownersAndOthers() throws {
+    let mount = try FixtureMount(
+      TestImage(size: 1 << 20), options: ["allow_other", "uid=65534", "gid=65534"])
+    chmod(mount.image.directory, 0o755)
+    var status = stat()
+    #expect(stat(mount.file, &status) == 0)
+    #expect(status.st_uid == 65534 && status.st_gid == 65534)
+    let read = ["/usr/bin/head", "-c", "10", mount.file]
+    let owner = try Command.run("/usr/sbin/runuser", ["-u", "nobody", "--"] + read)
+    #expect(owner.status == 0)
+    let other = try Command.run("/usr/sbin/runuser", ["-u", "daemon", "--"] + read)
+    #expect(other.output.contains("Permission denied"))
+  }
+
+  @Test func flagsReachTheKernel() throws {
+    let mount = try FixtureMount(
+      TestImage(size: 1 << 20), options: ["noatime", "sync", "threads=2"])
+    let table = try String(
+      decoding: Descriptor.open("/proc/self/mounts", O_RDONLY).readAll(limit: 1 << 20),
+      as: UTF8.self)
+    let line = try #require(
+      table.split(separator: "\n").first { $0.contains(" \(mount.directory) ") })
+    for flag in ["nosuid", "nodev", "noatime", "sync"] {
+      #expect(line.contains(flag))
+    }
+    let threads = try Command.run("/bin/ls", ["/proc/\(mount.pid)/task"])
+    // Two workers and the thread that waits for them.
+    #expect(threads.output.split(separator: "\n").count == 3)
+  }
+
   // MARK: The end
 
   @Test(arguments: [SIGTERM, SIGINT, SIGHUP])
@@ -69,6 +102,21 @@ struct LifeCycleTests {
     let ended = try mount.end(by: signal)
     #expect(ended.status == HostSystem.ExitStatus.exited(0))
     #expect(ended.text == "")
+    #expect(try MountTable.entry(at: mount.directory) == nil)
+  }
+
+  /// The connection is cut while the mount is there, as an administrator can.
+  @Test func anAbortedConnectionLeavesNoDeadMount() throws {
+    let mount = try FixtureMount(TestImage(size: 1 << 20))
+    let device = try #require(try MountTable.entry(at: mount.directory)).device
+    let control = "/sys/fs/fuse/connections"
+    if access(control + "/" + device.dropFirst(2), F_OK) != 0 {
+      #expect(Glibc.mount("fusectl", control, "fusectl", 0, nil) == 0)
+    }
+    let abort = try OpenFile("\(control)/\(device.dropFirst(2))/abort", O_WRONLY)
+    #expect(write(abort.number, "1", 1) == 1)
+    let ended = try mount.wait()
+    #expect(ended.status == HostSystem.ExitStatus.exited(0))
     #expect(try MountTable.entry(at: mount.directory) == nil)
   }
 
