@@ -88,7 +88,9 @@ import Testing
     let keyed = try KeyedKernel.make(kernel, key: secret(Array(0..<64)))
     let address = UInt(bitPattern: keyed.context)
     let flags = try #require(vmFlags(at: address))
-    #expect(flags.contains("lo") && flags.contains("dd"))
+    #expect(flags.contains("dd"))
+    // Address Sanitizer makes mlock(2) a call without effect.
+    if dlsym(nil, "__asan_init") == nil { #expect(flags.contains("lo")) }
   }
 }
 
