@@ -13,6 +13,7 @@ public final class SectorCipher: Sendable {
   public let sectorSize: Int
 
   private let keyed: KeyedKernel
+  private let tweakStep: UInt64
 
   /// - Parameters:
   ///   - key: the volume key: 32 bytes (AES-128-XTS) or 64 (AES-256-XTS), the data key first.
@@ -32,6 +33,7 @@ public final class SectorCipher: Sendable {
     let kernel = try Self.proven(kernel)
     self.kernel = kernel
     self.sectorSize = sectorSize
+    tweakStep = UInt64(sectorSize / 512)
     keyed = try KeyedKernel.make(kernel, key: key)
   }
 
@@ -50,7 +52,7 @@ public final class SectorCipher: Sendable {
   ) {
     keyed.encrypt(
       keyed.context, destination, source, sectorCount(of: byteCount), sectorSize, firstTweak,
-      UInt64(sectorSize / 512))
+      tweakStep)
   }
 
   /// Decrypts whole sectors; the parameters are those of `encrypt`.
@@ -60,7 +62,7 @@ public final class SectorCipher: Sendable {
   ) {
     keyed.decrypt(
       keyed.context, destination, source, sectorCount(of: byteCount), sectorSize, firstTweak,
-      UInt64(sectorSize / 512))
+      tweakStep)
   }
 
   private static func proven(_ requested: Kernel?) throws(SectorCipherError) -> Kernel {
