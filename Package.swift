@@ -75,6 +75,10 @@ let package = Package(
     program(
       "cofferd",
       ["CofferService", "VolumeManager", "VolumeAPI", "HostSystem", argumentParser, logging]),
+    .testTarget(
+      name: "cofferdTests",
+      dependencies: ["cofferd", "BarbicanAPI", "KeyManager", "HostSystem", "SecretMemory"],
+      swiftSettings: settings),
     program("mount.coffer", ["Attachment", "AttachmentServer", "VolumeAPI", "HostSystem"]),
   ]
     + layer("HostSystem", ["CLinux", systemPackage])

@@ -1,0 +1,288 @@
+import BarbicanAPI
+import Glibc
+import HostSystem
+import KeyManager
+import SecretMemory
+import Testing
+
+@Suite struct DaemonTests {
+  private let context = RequestContext.local(uid: 0)
+
+  private func keys(_ place: Place) -> BarbicanClient {
+    BarbicanClient(HTTPTransport(.unixSocket(place.socket)))
+  }
+
+  @Test func theFirstStartMakesEverythingWithItsMode() throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(place.arguments)
+    #expect(daemon.announcement == "ready\n")
+    for (path, mode) in [
+      ("state", "40711"), ("state/cofferd.lock", "100600"), ("state/private", "40700"),
+      ("state/private/keys", "40700"), ("state/private/keys/master.key", "100600"),
+      ("state/private/keys/keys.db", "100600"), ("state/private/orders.sqlite", "100600"),
+      ("run", "40755"), ("run/c.sock", "140666"),
+    ] {
+      #expect(place.mode(path) == mode, "\(path)")
+    }
+  }
+
+  @Test func anInstanceForOneCommandIsPrivate() throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(place.arguments + ["--idle-exit", "60"])
+    #expect(daemon.announcement == "ready\n")
+    #expect(place.mode("run/c.sock") == "140600")
+  }
+
+  @Test func anOrdinaryUsersInstanceIsPrivate() throws {
+    let place = try Place()
+    chown(place.path, 61_003, 61_003)
+    guard let program = ProgramFile.find("cofferd") else { throw Failure("cofferd is not built") }
+    let ready = try Pipe.make()
+    let child = try ChildProcess.spawn(
+      "/usr/bin/setpriv",
+      arguments: ["--reuid=61003", "--regid=61003", "--clear-groups", program] + place.arguments
+        + ["--ready-fd", "3"],
+      environment: [], descriptors: [(2, 2), (3, ready.writer.rawValue)])
+    defer {
+      child.signal(SIGKILL)
+      _ = try? child.wait()
+    }
+    var buffer = [UInt8](repeating: 0, count: 6)
+    let count = try buffer.withUnsafeMutableBytes { try ready.reader.readSome(into: $0) }
+    #expect(String(decoding: buffer.prefix(count), as: UTF8.self) == "ready\n")
+    for (path, mode) in [
+      ("state", "40700"), ("state/private", "40700"), ("run", "40700"), ("run/c.sock", "140600"),
+    ] {
+      #expect(place.mode(path) == mode, "\(path)")
+    }
+  }
+
+  @Test func aRestartKeepsKeysAndOrders() async throws {
+    let place = try Place()
+    var daemon = try DaemonProcess(place.arguments)
+    #expect(daemon.announcement == "ready\n")
+    var bytes = Array("a key that stays".utf8)
+    let stored = try await keys(place).store(
+      try SecretBytes.taking(&bytes), KeyAttributes(name: "n"), context: context)
+    let ordered = try await keys(place).createKey(
+      KeyAttributes(algorithm: "aes", bitLength: 256), context: context)
+    daemon.signal(SIGTERM)
+    #expect(try daemon.wait() == .exited(0))
+    daemon = try DaemonProcess(place.arguments)
+    #expect(daemon.announcement == "ready\n")
+    let key = try await keys(place).get(stored, context: context)
+    let text = key.value.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    #expect(text == "a key that stays")
+    let length = try await keys(place).get(ordered, context: context).value.count
+    #expect(length == 32)
+  }
+
+  @Test func aSecondInstanceIsRefusedAndNamesTheFirst() throws {
+    let place = try Place()
+    let first = try DaemonProcess(place.arguments)
+    let second = try DaemonProcess(place.arguments)
+    #expect(try second.wait() == .exited(2))
+    let text = try second.errorText()
+    #expect(text.hasPrefix("cofferd: "))
+    #expect(text.contains("pid \(first.pid)"))
+    #expect(text.split(separator: "\n").count == 1)
+    #expect(second.announcement.contains("pid \(first.pid)"))
+    // The first one's socket is still the one.
+    #expect((try? UnixSocket.connect(to: place.socket)) != nil)
+    #expect(place.mode("run/c.sock") == "140666")
+  }
+
+  @Test func anothersSocketIsNotTaken() throws {
+    let place = try Place()
+    let first = try DaemonProcess(place.arguments)
+    #expect(first.announcement == "ready\n")
+    let second = try DaemonProcess(
+      ["--state", "\(place.path)/other", "--socket", place.socket])
+    #expect(try second.wait() == .exited(2))
+    #expect(try second.errorText().contains(place.socket))
+  }
+
+  @Test func whatIsNoSocketIsNotReplaced() throws {
+    let place = try Place()
+    close(open("\(place.path)/file", O_CREAT | O_WRONLY, 0o644))
+    let daemon = try DaemonProcess(
+      ["--state", place.state, "--socket", "\(place.path)/file"])
+    #expect(try daemon.wait() == .exited(5))
+    #expect(place.mode("file") == "100644")
+  }
+
+  @Test func aDeadInstancesSocketIsReplaced() throws {
+    let place = try Place()
+    let first = try DaemonProcess(place.arguments)
+    first.signal(SIGKILL)
+    #expect(try first.wait() == .signalled(SIGKILL))
+    #expect(place.mode("run/c.sock") != nil)
+    let second = try DaemonProcess(place.arguments)
+    #expect(second.announcement == "ready\n")
+    #expect((try? UnixSocket.connect(to: place.socket)) != nil)
+  }
+
+  @Test(arguments: [SIGTERM, SIGINT])
+  func aSignalStopsItAndTheSocketGoes(number: Int32) throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(place.arguments)
+    // A connection without a request does not hold it up.
+    let idle = try UnixSocket.connect(to: place.socket)
+    daemon.signal(number)
+    #expect(try daemon.wait() == .exited(0))
+    #expect(place.mode("run/c.sock") == nil)
+    #expect(place.mode("run") == "40755")
+    withExtendedLifetime(idle.rawValue) {}
+  }
+
+  @Test func aRequestInFlightIsFinished() throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(place.arguments)
+    let socket = try UnixSocket.connect(to: place.socket)
+    func send(_ text: String) throws {
+      let bytes = Array(text.utf8)
+      try bytes.withUnsafeBytes { try socket.writeAll($0) }
+    }
+    try send("POST /v1/secrets HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n")
+    try send("Content-Length: 2\r\n\r\n{")
+    // Another's answer says that the daemon has read on.
+    let other = try UnixSocket.connect(to: place.socket)
+    let request = Array("GET /v1 HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
+    try request.withUnsafeBytes { try other.writeAll($0) }
+    var answer = [UInt8](repeating: 0, count: 12)
+    _ = try answer.withUnsafeMutableBytes { try other.readSome(into: $0) }
+    daemon.signal(SIGTERM)
+    while (try? UnixSocket.connect(to: place.socket)) != nil { usleep(10_000) }
+    try send("}")
+    let text = String(decoding: try socket.readAll(limit: 65536), as: UTF8.self)
+    #expect(text.hasPrefix("HTTP/1.1 201 "))
+    #expect(try daemon.wait() == .exited(0))
+  }
+
+  @Test func anIdleInstanceStops() async throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(place.arguments + ["--idle-exit", "1"])
+    #expect(daemon.announcement == "ready\n")
+    _ = try await keys(place).list(KeyQuery(), context: context)
+    #expect(try daemon.wait() == .exited(0))
+    #expect(place.mode("run/c.sock") == nil)
+  }
+
+  @Test func twoStartedAtOnceMakeOne() async throws {
+    let place = try Place()
+    let arguments = place.arguments
+    let announcements = try await withThrowingTaskGroup(of: (String, Int32).self) { group in
+      for _ in 0..<2 {
+        group.addTask {
+          let daemon = try DaemonProcess(arguments + ["--idle-exit", "2"])
+          let reachable = (try? UnixSocket.connect(to: arguments[3])) != nil
+          #expect(reachable)
+          guard case .exited(let code) = try daemon.wait() else { throw Failure("killed") }
+          return (daemon.announcement, code)
+        }
+      }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    #expect(announcements.map(\.1).sorted() == [0, 2])
+    #expect(announcements.contains { $0.0 == "ready\n" })
+  }
+
+  @Test func aStateThatCannotBeUsedIsSaidClearly() throws {
+    let place = try Place()
+    close(open("\(place.path)/state", O_CREAT | O_WRONLY, 0o600))
+    let daemon = try DaemonProcess(place.arguments)
+    #expect(try daemon.wait() == .exited(3))
+    #expect(try daemon.errorText().contains("\(place.path)/state"))
+    #expect(place.mode("run/c.sock") == nil)
+  }
+
+  @Test func anothersStateIsRefused() throws {
+    let place = try Place()
+    mkdir(place.state, 0o755)
+    chown(place.state, 61_003, 61_003)
+    let daemon = try DaemonProcess(place.arguments)
+    #expect(try daemon.wait() == .exited(3))
+    #expect(try daemon.errorText().contains("belongs to user 61003"))
+    #expect(place.mode("state") == "40755")
+  }
+
+  @Test func aDamagedMasterKeyIsSaidClearly() throws {
+    let place = try Place()
+    let first = try DaemonProcess(place.arguments)
+    first.signal(SIGTERM)
+    _ = try first.wait()
+    let master = "\(place.state)/private/keys/master.key"
+    close(open(master, O_WRONLY | O_TRUNC))
+    let daemon = try DaemonProcess(place.arguments)
+    #expect(try daemon.wait() == .exited(3))
+    #expect(try daemon.errorText().contains("master"))
+    // It is left as it was for a person to look at.
+    #expect(place.mode("state/private/keys/master.key") == "100600")
+  }
+
+  @Test func aSocketPathThatIsTooLongIsRefused() throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(
+      ["--state", place.state, "--socket", "\(place.path)/\(String(repeating: "s", count: 120))"])
+    guard case .exited(let code) = try daemon.wait() else { throw Failure("killed") }
+    #expect(code != 0)
+    #expect(try daemon.errorText().contains("107"))
+  }
+
+  @Test(arguments: [
+    ["--log-level", "loud"], ["--idle-exit", "0"], ["--idle-exit", "soon"], ["--ready-fd", "77"],
+    ["--nonsense"], ["stray"],
+  ])
+  func wrongArgumentsAreRefused(arguments: [String]) throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(place.arguments + arguments)
+    #expect(try daemon.wait() == .exited(64))
+    #expect(place.mode("state") == nil)
+  }
+
+  @Test func itHoldsNoKeysWhereOthersCouldReadThem() throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(place.arguments)
+    // A process that is not dumpable belongs to root in /proc, whoever runs it, and it dumps no core.
+    let limits = try Descriptor.open("/proc/\(daemon.pid)/limits", O_RDONLY).readAll(limit: 65536)
+    let core = String(decoding: limits, as: UTF8.self).split(separator: "\n")
+      .first { $0.hasPrefix("Max core file size") }
+    #expect(core?.split(separator: " ").dropFirst(4).prefix(2) == ["0", "0"])
+    let environment = try Descriptor.open("/proc/\(daemon.pid)/environ", O_RDONLY)
+      .readAll(limit: 65536)
+    #expect(String(decoding: environment, as: UTF8.self).contains("SWIFT_BACKTRACE=enable=no"))
+  }
+
+  @Test func itSurvivesALackOfDescriptors() async throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(place.arguments, limit: "--nofile=48:48")
+    #expect(daemon.announcement == "ready\n")
+    do {
+      var crowd: [Int32] = []
+      defer { for number in crowd { close(number) } }
+      for _ in 0..<100 { crowd.append(try UnixSocket.connect(to: place.socket).release()) }
+    }
+    let page = try await keys(place).list(KeyQuery(), context: context)
+    #expect(page.total == 0)
+  }
+
+  @Test func itTellsSystemd() throws {
+    let place = try Place()
+    let path = "\(place.path)/notify"
+    let receiver = Descriptor(adopting: socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0))
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    let bound = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(receiver.rawValue, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    try #require(bound == 0)
+    let daemon = try DaemonProcess(place.arguments, environment: ["NOTIFY_SOCKET=\(path)"])
+    #expect(daemon.announcement == "ready\n")
+    var buffer = [UInt8](repeating: 0, count: 64)
+    let count = try buffer.withUnsafeMutableBytes { try receiver.readSome(into: $0) }
+    #expect(String(decoding: buffer.prefix(count), as: UTF8.self) == "READY=1")
+  }
+}
