@@ -230,7 +230,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ["--log-level", "loud"], ["--idle-exit", "0"], ["--idle-exit", "soon"], ["--ready-fd", "77"],
+    ["--log-level", "loud"], ["--idle-exit", "0"], ["--idle-exit", "soon"],
     ["--nonsense"], ["stray"],
   ])
   func wrongArgumentsAreRefused(arguments: [String]) throws {
@@ -251,6 +251,63 @@ import Testing
     let environment = try Descriptor.open("/proc/\(daemon.pid)/environ", O_RDONLY)
       .readAll(limit: 65536)
     #expect(String(decoding: environment, as: UTF8.self).contains("SWIFT_BACKTRACE=enable=no"))
+  }
+
+  /// Once a request is answered, nothing of a payload is left anywhere in the process's memory.
+  @Test func itForgetsWhatWentThroughIt() async throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(place.arguments)
+    let name = (0..<6).map { _ in KeyID.random().description }.joined()
+    let posted = (0..<6).map { _ in KeyID.random().description }.joined()
+    let put = (0..<6).map { _ in KeyID.random().description }.joined()
+    let connection = try UnixSocket.connect(to: place.socket)
+    func ask(_ method: String, _ path: String, _ type: String, _ body: String) throws -> String {
+      let bytes = Array(
+        ("\(method) \(path) HTTP/1.1\r\nHost: a\r\nContent-Type: \(type)\r\n"
+          + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)").utf8)
+      try bytes.withUnsafeBytes { try connection.writeAll($0) }
+      var answer = [UInt8](repeating: 0, count: 65536)
+      let count = try answer.withUnsafeMutableBytes { try connection.readSome(into: $0) }
+      return String(decoding: answer.prefix(count), as: UTF8.self)
+    }
+    func id(_ answer: String) throws -> Substring {
+      try #require(answer.split(separator: "\r\n").first { $0.hasPrefix("Location") }).suffix(36)
+    }
+    let first = try id(
+      ask(
+        "POST", "/v1/secrets", "application/json",
+        #"{"name":"\#(name)","payload":"\#(posted)","payload_content_type":"text/plain"}"#))
+    #expect(try ask("GET", "/v1/secrets/\(first)/payload", "text/plain", "").contains(posted))
+    let second = try id(ask("POST", "/v1/secrets", "application/json", "{}"))
+    #expect(try ask("PUT", "/v1/secrets/\(second)", "text/plain", put).contains(" 204 "))
+    #expect(try ask("GET", "/v1/secrets/\(second)/payload", "text/plain", "").contains(put))
+    // The answer is on its way a moment before its buffer is freed; one more exchange, and it is.
+    _ = try ask("GET", "/v1", "text/plain", "")
+    _ = try ask("GET", "/v1", "text/plain", "")
+    for secret in [posted, put] {
+      for part in [secret.prefix(36), secret.suffix(36)] {
+        #expect(try !memory(of: daemon.pid, holds: Array(part.utf8)))
+      }
+    }
+    // What is no secret is found: the search works.
+    #expect(try memory(of: daemon.pid, holds: Array("Secret not found.".utf8)))
+  }
+
+  /// Searches all of a process's memory, proc(5).
+  private func memory(of pid: Int32, holds bytes: [UInt8]) throws -> Bool {
+    let maps = try Descriptor.open("/proc/\(pid)/maps", O_RDONLY).readAll(limit: 1 << 24)
+    let memory = try Descriptor.open("/proc/\(pid)/mem", O_RDONLY)
+    for line in String(decoding: maps, as: UTF8.self).split(separator: "\n") {
+      let fields = line.split(separator: " ")
+      let range = fields[0].split(separator: "-").compactMap { UInt64($0, radix: 16) }
+      guard range.count == 2, fields[1].hasPrefix("r") else { continue }
+      let size = Int(range[1] - range[0])
+      let buffer = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 4096)
+      defer { buffer.deallocate() }
+      let count = pread(memory.rawValue, buffer, size, off_t(bitPattern: range[0]))
+      if count > 0, memmem(buffer, count, bytes, bytes.count) != nil { return true }
+    }
+    return false
   }
 
   @Test func itSurvivesALackOfDescriptors() async throws {

@@ -74,7 +74,7 @@ public struct Daemon: Sendable {
     logger.notice("stopped")
   }
 
-  private func open(_ state: borrowing ClaimedState) async throws(DaemonError) -> Server {
+  private func open(_ state: borrowing ClaimedState) async throws(DaemonError) -> HTTPServer {
     let keys: LocalKeyManager
     do {
       keys = try await LocalKeyManager.open(directory: state.keysPath)
@@ -101,10 +101,10 @@ public struct Daemon: Sendable {
     }
     let status = ServiceStatus(
       version: Self.version, pid: getpid(), state: state.path, pool: state.poolPath)
-    return Server(keys: keys, orders: orders, volumes: volumes, status: status, logger: logger)
+    return HTTPServer(keys: keys, orders: orders, volumes: volumes, status: status, logger: logger)
   }
 
-  private func listen(_ server: Server, on socket: ServiceSocket) async throws(DaemonError) {
+  private func listen(_ server: HTTPServer, on socket: ServiceSocket) async throws(DaemonError) {
     let outcome = Mutex<Result<PublishedSocket, SystemError>?>(nil)
     defer {
       if case .success(let published) = outcome.withLock({ $0 }) { published.remove() }

@@ -55,7 +55,7 @@ func withService(_ body: (TestService) async throws -> Void) async throws {
   let keys = try await LocalKeyManager.open(directory: "\(directory.path)/keys")
   let volumes = try await VolumeManager.open(
     database: "\(directory.path)/catalog.sqlite", pool: "\(directory.path)/pool", keys: keys)
-  let server = Server(
+  let server = HTTPServer(
     keys: keys, orders: try OrderStore(path: "\(directory.path)/orders.sqlite"), volumes: volumes,
     status: ServiceStatus(
       version: "test", pid: getpid(), state: directory.path, pool: "\(directory.path)/pool"),

@@ -8,7 +8,7 @@ import VolumeAPI
 import VolumeManager
 
 /// The HTTP service on one Unix socket.
-struct Server: Sendable {
+struct HTTPServer: Sendable {
   let keys: any KeyManager
   let orders: OrderStore
   let volumes: VolumeManager
