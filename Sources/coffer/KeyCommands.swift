@@ -121,9 +121,9 @@ struct KeyOutput: Encodable {
     algorithm = record.attributes.algorithm
     bit_length = record.attributes.bitLength
     mode = record.attributes.mode
-    created_at = record.created.description
-    updated_at = record.updated.description
-    expires_at = record.attributes.expiration?.description
+    created_at = record.created.description + "Z"
+    updated_at = record.updated.description + "Z"
+    expires_at = record.attributes.expiration.map { "\($0)Z" }
   }
 }
 
