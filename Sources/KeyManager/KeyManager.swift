@@ -4,7 +4,8 @@ public import SecretMemory
 ///
 /// A key of another project and a key that does not exist are the same to a caller: `notFound`.
 public protocol KeyManager: Sendable {
-  /// Makes a random key of `attributes.algorithm` and `attributes.bitLength` (default 256).
+  /// Makes a random key of `attributes.algorithm` (default `aes`) and `attributes.bitLength` (default
+  /// 256); `invalidRequest` for a pair that makes no sense.
   func createKey(
     _ attributes: KeyAttributes, context: RequestContext
   ) async throws(KeyManagerError) -> KeyID
@@ -22,7 +23,7 @@ public protocol KeyManager: Sendable {
   /// The key with its value; `notFound` also when it has no value or has expired.
   func get(_ id: KeyID, context: RequestContext) async throws(KeyManagerError) -> Key
 
-  /// All that is known of the key but its value.
+  /// All that is known of the key but its value; `notFound` also when it has expired.
   func record(of id: KeyID, context: RequestContext) async throws(KeyManagerError) -> KeyRecord
 
   /// A new ID with the same value and attributes, named `name`; in one project. The value does not
@@ -34,6 +35,6 @@ public protocol KeyManager: Sendable {
   /// Deletes the key for good.
   func delete(_ id: KeyID, context: RequestContext) async throws(KeyManagerError)
 
-  /// The project's keys.
+  /// The project's keys that have not expired.
   func list(_ query: KeyQuery, context: RequestContext) async throws(KeyManagerError) -> KeyPage
 }

@@ -14,7 +14,7 @@ struct KeyDatabase: Sendable {
 
   /// Opens or creates the database, a file of its owner's alone. Blocks.
   ///
-  /// - Parameter patience: how long to wait for a lock that another process holds, in seconds.
+  /// - Parameter patience: how long to wait for the locks of another process, in seconds.
   static func open(path: String, patience: Double) throws(KeyManagerError) -> KeyDatabase {
     do {
       // SQLite gives the files beside the database the database's mode.

@@ -16,16 +16,19 @@ extension LocalKeyManager {
   public static func open(
     directory: String, masterKeys: (any MasterKeyStore)? = nil
   ) async throws(KeyManagerError) -> LocalKeyManager {
-    try await open(directory: directory, masterKeys: masterKeys, patience: 5)
+    try await open(directory: directory, masterKeys: masterKeys, patience: 5, now: Timestamp.now)
   }
 
-  /// - Parameter patience: how long to wait for a lock that another process holds, in seconds.
+  /// - Parameters:
+  ///   - patience: how long to wait for the locks of another process, in seconds.
+  ///   - now: tells the time.
   static func open(
-    directory: String, masterKeys: (any MasterKeyStore)?, patience: Double
+    directory: String, masterKeys: (any MasterKeyStore)? = nil, patience: Double = 5,
+    now: @escaping @Sendable () -> Timestamp
   ) async throws(KeyManagerError) -> LocalKeyManager {
     try await onBlockingQueue { () throws(KeyManagerError) in
       try PrivateFile.makeDirectory(directory)
-      let lock = try PrivateFile.lock(directory + "/keys.lock")
+      let lock = try PrivateFile.lock(directory + "/keys.lock", patience: patience)
       let database = try KeyDatabase.open(path: directory + "/keys.db", patience: patience)
       let store = masterKeys ?? FileMasterKeyStore(path: directory + "/master.key")
       let masterKey = try database.writeBlocking { db in
@@ -35,7 +38,7 @@ extension LocalKeyManager {
       }
       return LocalKeyManager(
         database: database, projectKeys: ProjectKeys(masterKey: masterKey), masterKeys: store,
-        lock: lock)
+        lock: lock, now: now)
     }
   }
 

@@ -16,22 +16,27 @@ public final class LocalKeyManager: KeyManager {
   /// Whether a renewal of the master key is under way.
   let isRenewing = Atomic(false)
   private let lock: Mutex<Descriptor?>
+  private let now: @Sendable () -> Timestamp
 
+  /// - Parameter now: tells the time.
   init(
     database: KeyDatabase, projectKeys: ProjectKeys, masterKeys: any MasterKeyStore,
-    lock: consuming Descriptor
+    lock: consuming Descriptor, now: @escaping @Sendable () -> Timestamp
   ) {
     self.database = database
     self.projectKeys = projectKeys
     self.masterKeys = masterKeys
     self.lock = Mutex(lock)
+    self.now = now
   }
 
   /// Ends the use of the directory. Every later call throws `unavailable`.
   public func close() async throws(KeyManagerError) {
+    defer {
+      projectKeys.clear()
+      lock.withLock { $0 = nil }
+    }
     try await onBlockingQueue { () throws(KeyManagerError) in try self.database.close() }
-    projectKeys.clear()
-    lock.withLock { $0 = nil }
   }
 
   public func createKey(
@@ -75,7 +80,7 @@ public final class LocalKeyManager: KeyManager {
       }
       var record = secret.record
       record.hasValue = true
-      record.updated = .now()
+      record.updated = self.now()
       if let contentType { record.attributes.contentType = contentType }
       try secret.update(to: record, value: value.bytes, key: key, db)
     }
@@ -112,7 +117,7 @@ public final class LocalKeyManager: KeyManager {
       guard secret.record.hasValue else { throw Self.noValue(id) }
       var attributes = secret.record.attributes
       attributes.name = name
-      let now = Timestamp.now()
+      let now = self.now()
       let record = KeyRecord(
         id: copy, attributes: attributes, project: context.project, creator: context.user,
         created: now, updated: now, hasValue: true)
@@ -148,7 +153,7 @@ public final class LocalKeyManager: KeyManager {
   ) async throws(KeyManagerError) -> KeyPage {
     try RequestRules.check(.reader, context)
     try RequestRules.check(query)
-    let listing = Listing(query, project: context.project, now: .now())
+    let listing = Listing(query, project: context.project, now: now())
     return try await database.read { db in
       let secrets = try listing.fetch(db)
       for secret in secrets {
@@ -161,7 +166,7 @@ public final class LocalKeyManager: KeyManager {
   private func insert(
     _ value: Value?, _ attributes: KeyAttributes, _ context: RequestContext
   ) async throws(KeyManagerError) -> KeyID {
-    let now = Timestamp.now()
+    let now = now()
     try RequestRules.check(attributes, now: now)
     let record = KeyRecord(
       id: .random(), attributes: attributes, project: context.project, creator: context.user,
@@ -189,7 +194,7 @@ public final class LocalKeyManager: KeyManager {
     _ secret: StoredSecret, with key: ProjectKey
   ) throws(KeyManagerError) -> SecretBytes {
     let value = try secret.open(with: key)
-    guard !secret.hasExpired(at: .now()) else { throw .noSuchKey(secret.record.id) }
+    guard !secret.hasExpired(at: now()) else { throw .noSuchKey(secret.record.id) }
     return value
   }
 

@@ -38,18 +38,25 @@ enum PrivateFile {
   }
 
   /// The lock that keeps a second key manager out of the directory, held while the descriptor is open.
-  static func lock(_ path: String) throws(KeyManagerError) -> Descriptor {
-    let file = try naming("cannot lock the directory for keys") { () throws(SystemError) in
+  ///
+  /// - Parameter patience: how long to wait for one that is about to end, in seconds.
+  static func lock(_ path: String, patience: Double) throws(KeyManagerError) -> Descriptor {
+    let failure = "cannot lock the directory for keys"
+    let file = try naming(failure) { () throws(SystemError) in
       try Descriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
     }
-    let locked = try naming("cannot lock the directory for keys") { () throws(SystemError) in
+    let clock = ContinuousClock()
+    let end = clock.now + .seconds(patience)
+    while !(try naming(failure) { () throws(SystemError) in
       try ImageLock.tryLock(file, exclusive: true)
-    }
-    guard locked else {
-      throw KeyManagerError(
-        .unavailable,
-        "another key manager uses these keys (it holds the lock on \(path)): use that one, or end it"
-      )
+    }) {
+      guard clock.now < end else {
+        throw KeyManagerError(
+          .unavailable,
+          "another key manager uses these keys (it holds the lock on \(path)): use that one, or end it"
+        )
+      }
+      usleep(20_000)
     }
     return file
   }

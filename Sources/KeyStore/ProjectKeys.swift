@@ -130,7 +130,8 @@ final class ProjectKeys: Sendable {
     _ project: Project, under masterKey: MasterKey, _ db: Database
   ) throws -> ProjectKey? {
     let wrapped = try Data.fetchOne(
-      db, sql: "SELECT wrapped FROM project_keys WHERE project = ? AND master_key = ?",
+      db.cachedStatement(
+        sql: "SELECT wrapped FROM project_keys WHERE project = ? AND master_key = ?"),
       arguments: [project.number, masterKey.id.description])
     guard let wrapped else { return nil }
     let value = try Envelope.open(
@@ -144,9 +145,9 @@ final class ProjectKeys: Sendable {
   ) throws {
     let wrapped = try Envelope.seal(
       key.value, under: masterKey.value, bindingTo: associatedData(project, masterKey.id))
-    try db.execute(
-      sql: "INSERT OR REPLACE INTO project_keys (project, master_key, wrapped) VALUES (?, ?, ?)",
-      arguments: [project.number, masterKey.id.description, Data(wrapped)])
+    try db.cachedStatement(
+      sql: "INSERT OR REPLACE INTO project_keys (project, master_key, wrapped) VALUES (?, ?, ?)"
+    ).execute(arguments: [project.number, masterKey.id.description, Data(wrapped)])
   }
 
   private static func associatedData(

@@ -16,7 +16,7 @@ import Testing
 
   @Test func lockedByAnotherProcess() async throws {
     let manager = try await LocalKeyManager.open(
-      directory: directory.keys, masterKeys: nil, patience: 0.1)
+      directory: directory.keys, patience: 0.1, now: Timestamp.now)
     let id = try await manager.store("x")
     let holder = try LockHolder(directory.database, "BEGIN IMMEDIATE")
     let errors = [
@@ -45,7 +45,7 @@ import Testing
       directory.database, "PRAGMA locking_mode = EXCLUSIVE", "BEGIN IMMEDIATE")
     let error = await failure {
       _ = try await LocalKeyManager.open(
-        directory: directory.keys, masterKeys: nil, patience: 0.1)
+        directory: directory.keys, patience: 0.1, now: Timestamp.now)
     }
     #expect(error?.code == .unavailable)
     #expect(error?.message.contains("locked by another process") == true)
@@ -89,12 +89,8 @@ import Testing
     try await expectAll(reopened)
     _ = try await reopened.store("room again")
     try await reopened.renewMasterKey()
-    try await expectAllPlusOne(reopened, stored.count)
+    #expect(try await reopened.list(KeyQuery(), context: alice).total == stored.count + 1)
     try await reopened.close()
-  }
-
-  private func expectAllPlusOne(_ manager: LocalKeyManager, _ count: Int) async throws {
-    #expect(try await manager.list(KeyQuery(), context: alice).total == count + 1)
   }
 
   @Test func noDatabaseAtAll() async throws {
@@ -129,7 +125,7 @@ import Testing
       do {
         reopened = try await directory.open()
       } catch {
-        #expect([.damaged, .internalFailure].contains(error.code), "\(error)")
+        #expect(error.code != .notFound, "seed \(seed): \(error)")
         continue
       }
       for (id, text) in texts {

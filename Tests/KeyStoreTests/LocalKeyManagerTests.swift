@@ -1,5 +1,6 @@
 import KeyManager
 import SecretMemory
+import Synchronization
 import Testing
 
 @testable import KeyStore
@@ -177,11 +178,20 @@ import Testing
   }
 
   @Test func anExpiredKeyIsForNobody() async throws {
-    let expiration = Timestamp(microseconds: Timestamp.now().microseconds + 300_000)
+    try await manager.close()
+    let clock = Atomic<Int64>(1000)
+    let manager = try await LocalKeyManager.open(directory: directory.keys) {
+      Timestamp(microseconds: clock.load(ordering: .relaxed))
+    }
+    let expiration = Timestamp(microseconds: 2000)
     let id = try await manager.store("x", KeyAttributes(expiration: expiration))
     let empty = try await manager.store(nil, KeyAttributes(expiration: expiration), context: alice)
     let lasting = try await manager.store("y")
-    while Timestamp.now() <= expiration { try await Task.sleep(for: .milliseconds(20)) }
+    clock.store(1999, ordering: .relaxed)
+    #expect(try await manager.text(id) == "x")
+    #expect(try await manager.list(KeyQuery(), context: alice).total == 3)
+
+    clock.store(2000, ordering: .relaxed)
     for id in [id, empty] {
       let errors = [
         await failure { _ = try await manager.get(id, context: alice) },

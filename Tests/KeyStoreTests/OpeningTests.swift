@@ -40,7 +40,10 @@ import Testing
 
   @Test func oneProcessAtATime() async throws {
     let manager = try await directory.open()
-    let error = await failure { _ = try await directory.open() }
+    let error = await failure {
+      _ = try await LocalKeyManager.open(
+        directory: directory.keys, patience: 0.1, now: Timestamp.now)
+    }
     #expect(error?.code == .unavailable)
     #expect(error?.message.contains("another key manager") == true)
     try await manager.close()
