@@ -14,7 +14,7 @@ extension VolumeManager {
     try VolumeRules.check(path: request.image)
     let rights = try rights(of: caller)
     try await checkRight(toCreateFrom: request.keyID, context)
-    guard case .inspected(let found) = try await work(.inspect(path: request.image), rights) else {
+    guard case .inspected(let found) = try await look(.inspect(path: request.image), rights) else {
       throw Self.unexpectedReply
     }
     try checkIsFree(request.image, [found.headerID] + [found.tokenVolumeID].compactMap { $0 })
@@ -37,10 +37,7 @@ extension VolumeManager {
       let (keyed, managed) = try await withNewKey(row, from: request.keyID)
       guard let keyID = keyed.keyID else { throw Self.unexpectedReply }
       let adoption = AdoptRequest(path: found.path, found: found, volumeID: row.id, keyID: keyID)
-      guard
-        case .ready(let facts) = try await work(
-          .adopt(adoption), rights, secrets: [passphrase, managed])
-      else { throw Self.unexpectedReply }
+      let facts = try await prepare(keyed, .adopt(adoption), secrets: [passphrase, managed])
       return try commit(keyed, facts)
     } catch {
       try await fail(row.id, error)

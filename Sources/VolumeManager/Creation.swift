@@ -43,7 +43,7 @@ extension VolumeManager {
   ) async throws(VolumeError) -> ImageSurvey? {
     guard let path else { return nil }
     try VolumeRules.check(path: path)
-    guard case .surveyed(let survey) = try await work(.survey(path: path), rights) else {
+    guard case .surveyed(let survey) = try await look(.survey(path: path), rights) else {
       throw Self.unexpectedReply
     }
     if survey.isDevice { try checkIsFree(path, survey.headerIDs) }
@@ -70,11 +70,26 @@ extension VolumeManager {
     let request = FormatRequest(
       place: place(of: row), volumeID: row.id, keyID: keyID, size: creation.size,
       sectorSize: row.sectorSize, force: creation.force ?? false)
-    guard
-      case .ready(let facts) = try await work(
-        .format(request), row.rights, secrets: [passphrase], image: image)
-    else { throw Self.unexpectedReply }
-    return facts
+    return try await prepare(row, .format(request), secrets: [passphrase], image: image)
+  }
+
+  /// Has a worker make or adopt the image of a new volume.
+  func prepare(
+    _ row: VolumeRow, _ work: WorkerRequest.Work, secrets: [SecretBox], image: PoolImage? = nil
+  ) async throws(VolumeError) -> ImageFacts {
+    do throws(WorkerFailure) {
+      guard
+        case .ready(let facts) = try await workers.run(
+          work, as: row.rights, secrets: secrets, image: image)
+      else { throw WorkerFailure(error: Self.unexpectedReply, changed: true) }
+      return facts
+    } catch {
+      // Then there is nothing to undo in it, and perhaps no right to do so.
+      if !error.changed {
+        try catalog.write { try OperationRow.advance(row.id, to: .key, in: $0) }
+      }
+      throw error.error
+    }
   }
 
   func place(of row: VolumeRow) -> ImagePlace {
@@ -86,13 +101,12 @@ extension VolumeManager {
     }
   }
 
-  /// A worker's work, where it does not matter how far it came when it failed.
-  func work(
-    _ work: WorkerRequest.Work, _ rights: WorkerUser, secrets: [SecretBox] = [],
-    image: PoolImage? = nil
+  /// A worker's look at an image.
+  func look(
+    _ work: WorkerRequest.Work, _ rights: WorkerUser
   ) async throws(VolumeError) -> WorkerReply {
     do throws(WorkerFailure) {
-      return try await workers.run(work, as: rights, secrets: secrets, image: image)
+      return try await workers.run(work, as: rights)
     } catch {
       throw error.error
     }

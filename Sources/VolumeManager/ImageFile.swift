@@ -22,12 +22,13 @@ struct ImageFile: ~Copyable {
     }
   }
 
-  /// The image of the pool that the daemon opened.
+  /// The image of the pool that the daemon opened. It is opened anew: a lock on the daemon's own open file
+  /// description would outlive this process.
   static func inherited(path: String) throws(VolumeError) -> ImageFile {
-    do throws(SystemError) {
-      return try ImageFile(path: path, descriptor: Descriptor(adopting: WorkerDescriptor.image))
-    } catch {
-      throw VolumeError("cannot use the image", error)
+    try trying("cannot use the image") { () throws(SystemError) in
+      try ImageFile(
+        path: path,
+        descriptor: .open("/proc/self/fd/\(WorkerDescriptor.image)", O_RDWR | O_NONBLOCK))
     }
   }
 
@@ -106,23 +107,34 @@ struct ImageFile: ~Copyable {
     return Array(bytes.prefix(done))
   }
 
-  /// Overwrites the first `count` bytes, or all when there are fewer, with zeros; on disk on return.
+  /// Overwrites the first `count` bytes, or all when there are fewer, with zeros; on disk on return. The
+  /// beginning, which says whose image this is, goes last.
   borrowing func wipe(count: UInt64) throws(VolumeError) {
     let chunk = [UInt8](repeating: 0, count: 1 << 20)
-    let end = min(count, try size())
-    var done: UInt64 = 0
-    do throws(SystemError) {
-      while done < end {
-        let length = min(UInt64(chunk.count), end - done)
-        done += UInt64(
-          try retrying("pwrite", path) {
-            pwrite(descriptor.rawValue, chunk, Int(length), off_t(done))
-          })
-      }
-    } catch {
-      throw VolumeError("cannot wipe the image", error)
+    var rest = min(count, try size())
+    while rest > 0 {
+      let length = (rest - 1) % UInt64(chunk.count) + 1
+      rest -= length
+      try write(chunk.prefix(Int(length)), at: rest)
     }
     try synchronize()
+  }
+
+  private borrowing func write(
+    _ bytes: ArraySlice<UInt8>, at offset: UInt64
+  ) throws(VolumeError) {
+    try trying("cannot write the image") { () throws(SystemError) in
+      var done = 0
+      while done < bytes.count {
+        done += try retrying("pwrite", path) {
+          bytes.withUnsafeBytes {
+            pwrite(
+              descriptor.rawValue, $0.baseAddress! + done, bytes.count - done,
+              off_t(offset) + off_t(done))
+          }
+        }
+      }
+    }
   }
 
   borrowing func synchronize() throws(VolumeError) {

@@ -285,30 +285,53 @@ struct ImageWork {
       try wipe(device)
       return true
     case .file(let path):
-      let unfinished = try removeFile(Self.partialPath(path, request.volumeID)) { _ in true }
-      let finished = try removeFile(path) { file throws(VolumeError) in
-        try file.isImage(of: request.volumeID)
-      }
-      return unfinished || finished
+      return try removeFile(path, request.volumeID)
     }
   }
 
   private mutating func removeFile(
-    _ path: String, if isOurs: (borrowing ImageFile) throws(VolumeError) -> Bool
+    _ path: String, _ volume: VolumeID
   ) throws(VolumeError) -> Bool {
-    // A link is no image that Coffer made, so what it points to stays.
-    var status = stat()
-    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return false }
-    guard let file = try ImageFile.open(path), file.isRegular, try isOurs(file) else {
-      return false
+    let partial = Self.partialPath(path, volume)
+    let unfinished = try openRegular(partial)
+    let isUnfinished = unfinished != nil
+    if let unfinished { try wipeAndUnlink(unfinished, partial) }
+    guard let file = try openRegular(path), try file.isImage(of: volume) else {
+      return isUnfinished
     }
+    try file.lock()
+    // Under that name a later attempt finds it, wiped or not.
+    try trying("cannot remove the image") { () throws(SystemError) in
+      try Self.rename(path, to: partial)
+      changed = true
+      try Self.synchronizeDirectory(of: path)
+    }
+    try wipeAndUnlink(file, partial)
+    return true
+  }
+
+  private mutating func wipeAndUnlink(
+    _ file: borrowing ImageFile, _ path: String
+  ) throws(VolumeError) {
     try wipe(file)
     try trying("cannot remove the image") { () throws(SystemError) in
       _ = try retrying("unlink", path) { unlink(path) }
       try Self.synchronizeDirectory(of: path)
     }
     WorkerFault.reached("removed")
-    return true
+  }
+
+  /// Nil when there is no regular file of that name: a link is no image that Coffer made, so what it points
+  /// to stays.
+  private func openRegular(_ path: String) throws(VolumeError) -> ImageFile? {
+    var status = stat()
+    if lstat(path, &status) != 0 {
+      if errno == ENOENT || errno == ENOTDIR { return nil }
+      throw VolumeError("cannot look for the image", .current("lstat", path))
+    }
+    guard status.st_mode & S_IFMT == S_IFREG, let file = try ImageFile.open(path), file.isRegular
+    else { return nil }
+    return file
   }
 
   private mutating func wipe(_ file: borrowing ImageFile) throws(VolumeError) {

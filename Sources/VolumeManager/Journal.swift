@@ -107,7 +107,7 @@ extension VolumeManager {
     }
     guard let row = found.0, let operation = found.1 else { return }
     do throws(VolumeError) {
-      if operation.step == .image { try await undoImage(row, operation) }
+      try await undoImage(row, operation)
       try await deleteKeys(of: row)
     } catch {
       try catalog.write { database in
@@ -134,6 +134,7 @@ extension VolumeManager {
       // Nothing was ever stored in it.
       return try pool.removeImage(of: row.id)
     }
+    guard operation.step == .image else { return }
     do throws(WorkerFailure) {
       try await removeImage(row, operation)
     } catch {

@@ -78,7 +78,7 @@ struct OperationRow: Codable, Sendable, FetchableRecord, PersistableRecord {
   }
 
   enum Step: String, Codable, Sendable {
-    /// The key is being made, or deleted.
+    /// The key is being made, or deleted; the image is not touched, or no longer.
     case key
     /// The image is being worked on.
     case image

@@ -8,68 +8,104 @@ import VolumeAPI
 
 @testable import VolumeManager
 
-/// A catalog, a pool and a key manager in a directory of their own, which goes at the end.
-final class Sandbox: Sendable {
-  /// Everyone may pass through it.
-  let directory: String
-  /// Belongs to `user`.
-  let home: String
-  let user = PeerCredentials(pid: getpid(), uid: 61001, gid: 61001)
-  let keys: LocalKeyManager
-  let manager: VolumeManager
+/// A directory that goes with this object. Everyone may pass through it.
+final class ScratchDirectory: Sendable {
+  let path: String
 
-  var pool: String { "\(directory)/pool" }
-  var context: RequestContext { .local(uid: user.uid) }
-
-  /// - Parameter directory: one that an earlier sandbox's process left; a new one otherwise.
-  init(
-    at directory: String? = nil, worker: WorkerCommand = .built,
-    reached: @escaping @Sendable (JournalPoint) -> Void = { _ in }
-  ) async throws {
-    self.directory = try directory ?? Self.makeDirectory()
-    home = "\(self.directory)/home"
-    keys = try await LocalKeyManager.open(directory: "\(self.directory)/keys")
-    manager = try await VolumeManager.open(
-      database: "\(self.directory)/volumes.db", pool: "\(self.directory)/pool", keys: keys,
-      worker: worker, reached: reached)
-  }
-
-  deinit {
-    _ = try? Tool.run("/bin/rm", ["-rf", directory])
-  }
-
-  static func makeDirectory() throws -> String {
+  init() throws {
     var template = Array("/tmp/coffer-volumes-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw SystemError.current("mkdtemp") }
-    let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     chmod(path, 0o755)
     mkdir("\(path)/home", 0o700)
     chown("\(path)/home", 61001, 61001)
-    return path
+  }
+
+  deinit {
+    _ = try? Tool.run("/bin/rm", ["-rf", path])
+  }
+}
+
+/// A catalog, a pool and a key manager in a directory of their own.
+final class Sandbox: Sendable {
+  let directory: String
+  private let scratch: ScratchDirectory?
+  let user = PeerCredentials(pid: getpid(), uid: 61001, gid: 61001)
+  let root = PeerCredentials(pid: getpid(), uid: 0, gid: 0)
+  let keys: LocalKeyManager
+  let manager: VolumeManager
+
+  /// Belongs to `user`.
+  var home: String { "\(directory)/home" }
+  var pool: String { "\(directory)/pool" }
+  var context: RequestContext { .local(uid: user.uid) }
+
+  /// - Parameter directory: a scratch directory that somebody else keeps; one of its own otherwise.
+  init(
+    in directory: String? = nil, worker: WorkerCommand = .built,
+    reached: @escaping @Sendable (JournalPoint) -> Void = { _ in }
+  ) async throws {
+    scratch = directory == nil ? try ScratchDirectory() : nil
+    let path = directory ?? scratch?.path ?? ""
+    self.directory = path
+    keys = try await Self.openKeys("\(path)/keys")
+    manager = try await VolumeManager.open(
+      database: "\(path)/volumes.db", pool: "\(path)/pool", keys: keys, worker: worker,
+      reached: reached)
+  }
+
+  /// A child that another test starts holds on to a lock of this process until it is started.
+  private static func openKeys(_ directory: String) async throws -> LocalKeyManager {
+    var attempts = 200
+    while attempts > 0, isLocked("\(directory)/keys.lock") {
+      attempts -= 1
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    return try await LocalKeyManager.open(directory: directory)
+  }
+
+  private static func isLocked(_ path: String) -> Bool {
+    guard let file = try? Descriptor.open(path, O_RDWR) else { return false }
+    return (try? ImageLock.isHeld(file)) ?? false
+  }
+
+  /// Ends the use of the directory, so that another sandbox can have it.
+  func close() async throws {
+    try await keys.close()
   }
 
   func create(
     _ name: String = "data", size: UInt64? = 8 << 20, sectorSize: Int? = nil, keyID: KeyID? = nil,
-    image: String? = nil, force: Bool? = nil
+    image: String? = nil, force: Bool? = nil, caller: PeerCredentials? = nil
   ) async throws -> VolumeDocument {
     try await manager.create(
       VolumeCreation(
         name: name, size: size, sectorSize: sectorSize, keyID: keyID, image: image, force: force),
-      context: context, caller: user)
+      context: context, caller: caller ?? user)
   }
 
   func adopt(
     _ image: String, name: String = "data", passphrase: String = "correct horse",
-    keyID: KeyID? = nil
+    keyID: KeyID? = nil, caller: PeerCredentials? = nil
   ) async throws -> VolumeDocument {
     var bytes = Array(passphrase.utf8)
     return try await manager.importImage(
       VolumeImport(name: name, image: image, keyID: keyID), passphrase: .taking(&bytes),
-      context: context, caller: user)
+      context: context, caller: caller ?? user)
   }
 
-  func delete(_ name: String = "data") async throws {
-    try await manager.delete(name, context: context, caller: user)
+  func delete(_ name: String = "data", caller: PeerCredentials? = nil) async throws {
+    try await manager.delete(name, context: context, caller: caller ?? user)
+  }
+
+  /// A LUKS image of the user's own in its home.
+  func makeImage(
+    _ name: String, type: String = "luks2", sectorSize: Int? = nil, keySize: Int = 512
+  ) throws -> String {
+    let path = "\(home)/\(name)"
+    try Cryptsetup.format(path, type: type, sectorSize: sectorSize, keySize: keySize)
+    chown(path, user.uid, user.gid)
+    return path
   }
 
   /// The key's bytes in hexadecimal, as text: these keys protect nothing.

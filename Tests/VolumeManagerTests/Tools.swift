@@ -13,6 +13,8 @@ enum Tool {
   static func run(
     _ program: String, _ arguments: [String], input: String = ""
   ) throws -> Result {
+    // Not every program reads what it is given.
+    signal(SIGPIPE, SIG_IGN)
     let stdin = try HostSystem.Pipe.make()
     let stdout = try HostSystem.Pipe.make()
     let stderr = try HostSystem.Pipe.make()
@@ -26,7 +28,7 @@ enum Tool {
     _ = consume stderr.writer
     let writer = stdin.writer
     _ = consume stdin.reader
-    try Array(input.utf8).withUnsafeBytes { try writer.writeAll($0) }
+    try? Array(input.utf8).withUnsafeBytes { try writer.writeAll($0) }
     _ = consume writer
     let output = try stdout.reader.readAll(limit: 1 << 24)
     let errors = try stderr.reader.readAll(limit: 1 << 24)
