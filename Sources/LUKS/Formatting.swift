@@ -9,7 +9,7 @@ extension LUKSImage {
   /// Makes a LUKS2 image: `aes-xts-plain64`, a fresh random volume key, one managed keyslot, a token that
   /// names its key.
   ///
-  /// What the file or device held is lost, and when this throws what it holds is undefined: the caller
+  /// What the file or device held is lost (on a device its old sectors stay until they are overwritten), and when this throws what it holds is undefined: the caller
   /// has made sure that it may be overwritten, and removes it after a failure.
   ///
   /// - Parameters:
@@ -68,6 +68,7 @@ extension LUKSImage {
           + "there are \(room)")
     }
     guard !file.isBlockDevice else { return }
+    try file.resize(to: 0)
     try file.resize(to: dataOffset + size)
     try file.reserve(length: dataOffset)
   }

@@ -4,6 +4,7 @@ import FoundationEssentials
 /// Numbers of 64 bits are strings of decimal digits there.
 struct HeaderDocument: Decodable {
   var segments: [String: SegmentDocument]
+  var digests: [String: DigestDocument]
   var tokens: [String: TokenDocument]
   var config: ConfigDocument
 
@@ -12,6 +13,16 @@ struct HeaderDocument: Decodable {
       return nil
     }
     self = document
+  }
+
+  /// Whether a reencryption has rewritten all data but not yet tidied the header up: the only segment in
+  /// use is under the key of the segment that is to be.
+  var isReencryptedButNotFinished: Bool {
+    let inUse = segments.filter { !($0.value.flags ?? []).contains { $0.hasPrefix("backup-") } }
+    guard inUse.count == 1, let now = inUse.keys.first,
+      let final = segments.first(where: { ($0.value.flags ?? []).contains("backup-final") })?.key
+    else { return false }
+    return digests.values.contains { $0.segments.contains(now) && $0.segments.contains(final) }
   }
 
   /// The lowest numbered valid token of Coffer's, and its number.
@@ -34,12 +45,18 @@ struct SegmentDocument: Decodable {
   var ivTweak: String?
   /// Only whether it is there matters.
   var integrity: IntegrityDocument?
+  var flags: [String]?
 
   enum CodingKeys: String, CodingKey {
-    case type, offset, size, encryption, integrity
+    case type, offset, size, encryption, integrity, flags
     case sectorSize = "sector_size"
     case ivTweak = "iv_tweak"
   }
+}
+
+struct DigestDocument: Decodable {
+  /// The segments that are under the key with this digest.
+  var segments: [String]
 }
 
 struct IntegrityDocument: Decodable {

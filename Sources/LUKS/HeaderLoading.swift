@@ -19,10 +19,11 @@ extension LUKSImage {
       try Library.call("cannot read the LUKS header of", file) { crypt_load(device, nil, nil) }
       return device
     } catch {
+      let words = Library.words(on: file)
       crypt_free(device)
-      if error.code == .noMemory { throw error }
       try checkLengthOfRejected(copies, size: size, file)
-      throw LoadedHeader.damaged(file, error.message)
+      guard error.code == .system(errno: EINVAL) else { throw error }
+      throw LoadedHeader.damaged(file, words ?? "what it says makes no sense to libcryptsetup")
     }
   }
 
@@ -37,27 +38,42 @@ extension LUKSImage {
   /// Repairs one copy of a LUKS2 header from the other.
   ///
   /// With its locking off libcryptsetup does so only when asked; and only what it has loaded well
-  /// before is offered to it, since here it no longer looks for signatures of other formats.
-  static func repair(_ file: borrowing BackingFile) throws(LUKSError) {
+  /// before is offered to it, since here it no longer looks for signatures of other formats. It keeps
+  /// quiet when it could not write, so the result is read back.
+  private static func repair(_ file: borrowing BackingFile) throws(LUKSError) {
     let device = try initialize(file)
     defer { crypt_free(device) }
     try Library.call("cannot repair the LUKS header of", file) {
       crypt_repair(device, CRYPT_LUKS2, nil)
     }
     try file.synchronize()
+    if try HeaderCopies.read(file).fault != nil {
+      throw LUKSError(
+        .system(errno: EIO), "cannot repair the LUKS header of \(file.path): it cannot be written")
+    }
   }
 
-  static func sentence(for fault: HeaderCopies.Fault, repaired: Bool) -> String {
+  /// Repairs what is not `readOnly`, and says what was found and done.
+  ///
+  /// A repair that fails is no reason not to open: the other copy is intact.
+  static func repair(
+    _ fault: HeaderCopies.Fault, in file: borrowing BackingFile, readOnly: Bool
+  ) -> String {
     let finding =
       switch fault {
       case .damaged(let which): "the \(which) of the two copies of the LUKS2 header is damaged"
       case .outdated(let which):
         "the \(which) of the two copies of the LUKS2 header is out of date (an update was interrupted)"
       }
-    return finding
-      + (repaired
-        ? "; it was repaired from the other copy"
-        : "; the other copy is in use, and opening the image for writing repairs it")
+    if readOnly {
+      return "\(finding); the other copy is in use, and opening the image for writing repairs it"
+    }
+    do throws(LUKSError) {
+      try repair(file)
+      return "\(finding); it was repaired from the other copy"
+    } catch {
+      return "\(finding); the other copy is in use, and the repair failed: \(error.message)"
+    }
   }
 
   /// libcryptsetup rejects an image that ends within its header, with the same result as a damaged one.
@@ -68,7 +84,8 @@ extension LUKSImage {
     switch copies {
     case .luks1:
       let offset = try file.read(count: 108, at: 0).dropFirst(104)
-      if offset.count == 4 { end = 512 * offset.reduce(0) { $0 << 8 | UInt64($1) } + 512 }
+      guard offset.count == 4 else { throw LoadedHeader.damaged(file, "it ends within itself") }
+      end = 512 * offset.reduce(0) { $0 << 8 | UInt64($1) } + 512
     case .luks2:
       // Nothing has validated this metadata: any number may be in it.
       guard let segment = copies.best?.document?.segments["0"], let offset = UInt64(segment.offset)

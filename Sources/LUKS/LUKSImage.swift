@@ -46,8 +46,9 @@ public final class LUKSImage {
       try header.checkLength(size: size, file)
       var notices = header.notices
       if let fault = copies.fault {
-        if !readOnly { try repair(file) }
-        notices.append(sentence(for: fault, repaired: !readOnly))
+        notices.append(repair(fault, in: file, readOnly: readOnly))
+        // The salts of the damaged copy, which later updates write again, are the repaired ones then.
+        try Library.call("cannot read the LUKS header of", file) { crypt_load(device, nil, nil) }
       }
       return LUKSImage(
         file: file, readOnly: readOnly, device: device, header: header, size: size, notices: notices

@@ -33,13 +33,17 @@ enum Library {
     throw failure(what, file, errno: -result)
   }
 
+  /// What the library said during the last call, with the path that the caller knows.
+  static func words(on file: borrowing BackingFile) -> String? {
+    guard !logMessages.isEmpty else { return nil }
+    return logMessages.suffix(3).joined(separator: " ")
+      .replacing(file.descriptorPath, with: file.path)
+  }
+
   private static func failure(
     _ what: String, _ file: borrowing BackingFile, errno code: Int32
   ) -> LUKSError {
-    let words = logMessages.suffix(3).joined(separator: " ")
-      .replacing(file.descriptorPath, with: file.path)
-    let reason = words.isEmpty ? String(cString: strerror(code)) : words
-    let message = "\(what) \(file.path): \(reason)"
+    let message = "\(what) \(file.path): \(words(on: file) ?? String(cString: strerror(code)))"
     return switch code {
     case EPERM: LUKSError(.wrongKey, message)
     case ENOSPC: LUKSError(.noSpace, message, advice: "Free some space.")

@@ -75,7 +75,10 @@ struct LoadedHeader {
         .unsupported(.reencryption),
         "\(file.path) is being re-encrypted in place, or that was interrupted: its data is under two "
           + "keys",
-        advice: "Finish it with: cryptsetup reencrypt --resume-only \(file.path)")
+        advice: document.isReencryptedButNotFinished
+          ? "Copy the image before anything else, and do not resume the reencryption with cryptsetup "
+            + "2.6: in the state that it is in, that would destroy the data."
+          : "Finish it with: cryptsetup reencrypt --resume-only \(file.path)")
     }
   }
 

@@ -66,6 +66,21 @@ import Testing
     #expect(try holds(path, before))
   }
 
+  @Test func repairThatFailsDoesNotKeepTheImageShut() async throws {
+    try workspace.run("mkdir small && mount -t tmpfs -o size=3m tmpfs small")
+    defer { _ = try? workspace.run("umount -l small") }
+    try workspace.run(
+      "printf pw >key && truncate -s 20M small/image && "
+        + "cryptsetup luksFormat \(workspace.fast) --type luks2 --offset 4096 small/image && "
+        + "fallocate --punch-hole --offset 16384 --length 16384 small/image && "
+        + "(cat /dev/zero >small/filler || true) 2>/dev/null")
+    let image = try await LUKSImage.open(path: workspace.file("small/image"), readOnly: false)
+    #expect(image.notices.first?.contains("the second of the two copies") == true)
+    #expect(image.notices.first?.contains("the repair failed") == true)
+    let keyslot = try await image.unlock(passphrase: secret("pw")).keyslot
+    #expect(keyslot == 0)
+  }
+
   /// As after a crash between the two writes of an update.
   @Test(arguments: [0, 0x4000])
   func outdatedCopy(start: Int) async throws {

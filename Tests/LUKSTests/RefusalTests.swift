@@ -119,6 +119,31 @@ import Testing
     _ = try await LUKSImage.open(path: path, readOnly: false)
   }
 
+  @Test func reencryptionKilledHalfWay() async throws {
+    let path = try workspace.cryptsetupImage("--type luks2 --offset 32768", size: 48 << 20)
+    try workspace.run(
+      "cryptsetup reencrypt --force-offline-reencrypt --resilience journal --hotzone-size 64k "
+        + "\(workspace.fast) image & "
+        + "until cryptsetup luksDump image | grep -q 'length: [0-9]'; do kill -0 $! || exit; done; "
+        + "kill -9 $!; wait $!; test $? = 137")
+    let error = try await expectRefusal(path)
+    #expect(error.code == .unsupported(.reencryption))
+    #expect(error.advice?.contains("cryptsetup reencrypt --resume-only \(path)") == true)
+  }
+
+  /// All data is under the new key, the header still says that it is being re-encrypted: cryptsetup 2.6.1
+  /// would start again from the beginning, with the wrong key.
+  @Test func reencryptionThatMustNotBeResumed() async throws {
+    let path = try workspace.cryptsetupImage("--type luks2 --offset 8192", size: 8 << 20)
+    try workspace.run(
+      "cryptsetup reencrypt --init-only --force-offline-reencrypt \(workspace.fast) image")
+    try RawHeader.replace(#""segments":["0","1"]"#, with: #""segments":["1"]"#, in: path)
+    try RawHeader.replace(#""segments":["2"]"#, with: #""segments":["0","2"]"#, in: path)
+    let error = try await expectRefusal(path)
+    #expect(error.code == .unsupported(.reencryption))
+    #expect(error.advice?.contains("do not resume") == true)
+  }
+
   @Test func encryptionThatHasBegun() async throws {
     let path = try workspace.emptyFile(size: 40 << 20)
     try workspace.run("printf pw >key")
@@ -153,7 +178,7 @@ import Testing
     #expect(error.code == .truncated(missing: UInt64((3 << 20) - size)))
   }
 
-  @Test(arguments: [(2 << 20) + 511, 2 << 20, 1 << 20, 4096, 1024])
+  @Test(arguments: [(2 << 20) + 511, 2 << 20, 1 << 20, 4096, 1024, 591, 108])
   func truncatedLUKS1(size: Int) async throws {
     let path = try workspace.cryptsetupImage("--type luks1")
     #expect(try await LUKSImage.open(path: path, readOnly: true).geometry.dataOffset == 2 << 20)
@@ -163,9 +188,11 @@ import Testing
   }
 
   /// Too short for a header copy to be whole.
-  @Test(arguments: [6, 511, 4096, 0x3FFF])
-  func truncatedWithinTheHeader(size: Int) async throws {
-    let path = try workspace.cryptsetupImage("--type luks2")
+  @Test(arguments: [
+    ("luks1", 8), ("luks1", 107), ("luks2", 6), ("luks2", 511), ("luks2", 4096), ("luks2", 0x3FFF),
+  ])
+  func truncatedWithinTheHeader(type: String, size: Int) async throws {
+    let path = try workspace.cryptsetupImage("--type \(type)")
     try #require(truncate(path, size) == 0)
     let error = try await expectRefusal(path)
     #expect(error.code == .damagedHeader)

@@ -42,7 +42,7 @@ final class Workspace {
   func attempt(_ command: String) throws -> (HostSystem.ExitStatus, String) {
     let log = file("output-\(UInt64.random(in: 0 ... .max))")
     defer { unlink(log) }
-    let status = try Self.spawn("cd '\(path)' && \(command)", output: log)
+    let status = try Self.spawn("cd '\(path)' || exit\n\(command)", output: log)
     return (status, String(decoding: try contents(of: log), as: UTF8.self))
   }
 
