@@ -77,7 +77,9 @@ let package = Package(
       ["CofferService", "VolumeManager", "VolumeAPI", "HostSystem", argumentParser, logging]),
     .testTarget(
       name: "cofferdTests",
-      dependencies: ["cofferd", "BarbicanAPI", "KeyManager", "HostSystem", "SecretMemory"],
+      dependencies: [
+        "cofferd", "VolumeAPI", "BarbicanAPI", "KeyManager", "HostSystem", "SecretMemory",
+      ],
       swiftSettings: settings),
     program("mount.coffer", ["Attachment", "AttachmentServer", "VolumeAPI", "HostSystem"]),
   ]

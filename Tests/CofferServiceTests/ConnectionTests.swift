@@ -161,14 +161,27 @@ import Testing
     }
   }
 
-  @Test func oneUserCannotTakeAllConnections() {
-    let count = ConnectionCount(limit: 2)
-    #expect(count.admit(1))
-    #expect(count.admit(1))
-    #expect(!count.admit(1))
-    #expect(count.admit(2))
-    count.release(1)
-    #expect(count.admit(1))
-    for _ in 0..<10 { #expect(count.admit(0)) }
+  @Test func anAnswerToHEADHasNoBody() async throws {
+    try await withService { service in
+      let socket = service.socket
+      let answers = try await blocking {
+        let connection = try Connection(socket)
+        try connection.send(requestText("HEAD", "/v1") + requestText("GET", "/v1"))
+        return try connection.everything(until: "}]}}")
+      }
+      #expect(answers.hasPrefix("HTTP/1.1 405 "))
+      #expect(answers.contains("\r\n\r\nHTTP/1.1 200 "))
+    }
+  }
+
+  @Test func oneUserCannotTakeAll() {
+    let limit = UserLimit(2)
+    #expect(limit.admit(1))
+    #expect(limit.admit(1))
+    #expect(!limit.admit(1))
+    #expect(limit.admit(2))
+    limit.release(1)
+    #expect(limit.admit(1))
+    for _ in 0..<10 { #expect(limit.admit(0)) }
   }
 }

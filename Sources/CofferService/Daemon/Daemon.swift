@@ -18,8 +18,10 @@ public struct DaemonOptions: Sendable {
   public var idleExit: Duration?
   /// Where to write the line `ready`, or a `VolumeError` as JSON; it is closed then.
   public var readyDescriptor: Int32?
+  /// What is logged to standard error.
   public var logLevel: Logger.Level
 
+  /// The members' defaults are those of the command line.
   public init(
     state: String, socket: String, idleExit: Duration? = nil, readyDescriptor: Int32? = nil,
     logLevel: Logger.Level = .notice
@@ -47,6 +49,7 @@ public struct Daemon: Sendable {
   private let readiness: Readiness
   private let logger: Logger
 
+  /// Does nothing yet.
   public init(_ options: DaemonOptions) {
     self.options = options
     readiness = Readiness(descriptor: options.readyDescriptor)

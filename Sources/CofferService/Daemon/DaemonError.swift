@@ -14,6 +14,7 @@ public struct DaemonError: Error, Sendable, CustomStringConvertible {
     case socket = 5
   }
 
+  /// What kind of failure, and the exit code.
   public let code: Code
   /// A sentence for people: what, on what, why, and what to do next.
   public let message: String
@@ -23,5 +24,6 @@ public struct DaemonError: Error, Sendable, CustomStringConvertible {
     self.message = message
   }
 
+  /// The message.
   public var description: String { message }
 }

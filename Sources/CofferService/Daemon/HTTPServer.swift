@@ -33,7 +33,7 @@ struct HTTPServer: Sendable {
     OrderRoutes(keys: keys, orders: orders).add(to: router)
     KeyCopyRoutes(keys: keys).add(to: router)
     VolumeRoutes(volumes: volumes, status: status).add(to: router)
-    let connections = ConnectionCount(limit: Self.connectionsPerUser)
+    let connections = UserLimit(Self.connectionsPerUser)
     // What Hummingbird itself has to say (the path it binds to, for one) is of no use to an operator.
     var quiet = logger
     quiet.logLevel = max(logger.logLevel, .warning)

@@ -14,7 +14,7 @@ struct IdleStop: Service {
         let now = ContinuousClock.now
         let due = (activity.idleSince ?? now) + timeout
         guard now >= due, await !isBusy() else {
-          try await Task.sleep(until: max(due, now + .milliseconds(100)), clock: .continuous)
+          try await Task.sleep(until: max(due, now + min(timeout, .seconds(5))), clock: .continuous)
           continue
         }
         // A request that came while that was found out counts.

@@ -2,7 +2,6 @@ import HostSystem
 import HummingbirdCore
 import Logging
 import NIOCore
-import Synchronization
 
 /// Who is at the other end of the connection that the current task serves.
 enum Peer {
@@ -20,7 +19,7 @@ struct PeerChannel: ServerChildChannel {
   }
 
   let http: HTTP1Channel
-  let connections: ConnectionCount
+  let connections: UserLimit
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
     let peer = credentials(of: channel)
@@ -45,31 +44,5 @@ struct PeerChannel: ServerChildChannel {
     guard let peer, connections.admit(peer.uid) else { return nil }
     channel.closeFuture.whenComplete { [connections] _ in connections.release(peer.uid) }
     return peer
-  }
-}
-
-/// How many connections each user has, so that one user cannot take all descriptors from the others.
-final class ConnectionCount: Sendable {
-  private let limit: Int
-  private let open = Mutex<[UInt32: Int]>([:])
-
-  init(limit: Int) {
-    self.limit = limit
-  }
-
-  func admit(_ uid: UInt32) -> Bool {
-    open.withLock { open in
-      let count = open[uid, default: 0]
-      guard count < limit || uid == 0 else { return false }
-      open[uid] = count + 1
-      return true
-    }
-  }
-
-  func release(_ uid: UInt32) {
-    open.withLock { open in
-      let count = open[uid, default: 0] - 1
-      open[uid] = count > 0 ? count : nil
-    }
   }
 }

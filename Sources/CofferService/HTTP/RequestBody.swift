@@ -13,7 +13,7 @@ extension Request {
   func secretBody(limit: Int, tooLarge: ServiceError) async throws -> SecretBytes {
     let declared = headers[.contentLength].flatMap { Int($0) }
     if let declared, declared > limit { throw tooLarge }
-    var secret = try SecretBytes.zeroed(count: declared ?? min(limit, 4096))
+    var secret = try SecretBytes.zeroed(count: min(declared ?? 4096, 32_768))
     var length = 0
     var parts = body.makeAsyncIterator()
     while let part = try await parts.nextPart() {

@@ -30,7 +30,7 @@ struct RequestMiddleware: RouterMiddleware {
         "uid": "\(context.peer.map { "\($0.uid)" } ?? "unknown")",
         "status": "\(response.status.code)",
       ])
-    return response
+    return request.method == .head ? response.createHeadResponse() : response
   }
 
   private func answer(

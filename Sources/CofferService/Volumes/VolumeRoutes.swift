@@ -8,6 +8,13 @@ import VolumeManager
 struct VolumeRoutes {
   let volumes: VolumeManager
   let status: ServiceStatus
+  /// Passphrases lie in locked memory, of which there is not much.
+  private let imports = UserLimit(4)
+
+  init(volumes: VolumeManager, status: ServiceStatus) {
+    self.volumes = volumes
+    self.status = status
+  }
 
   /// The largest passphrase, in bytes: libcryptsetup's default limit of a key file.
   static let passphraseLimit = 8 << 20
@@ -45,6 +52,13 @@ struct VolumeRoutes {
       keyID = KeyID(text)
       guard keyID != nil else { throw VolumeError(.noSuchKey, "no key \(text)") }
     }
+    let uid = try call.caller().uid
+    guard imports.admit(uid) else {
+      throw ServiceError(
+        .serviceUnavailable, "too many imports at once", reason: .keyManagerUnavailable,
+        advice: "Try again when one has ended.")
+    }
+    defer { imports.release(uid) }
     let passphrase = try await request.secretBody(
       limit: Self.passphraseLimit,
       tooLarge: ServiceError(

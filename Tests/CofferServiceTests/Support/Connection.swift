@@ -35,6 +35,18 @@ final class Connection: Sendable {
     shutdown(socket.rawValue, Int32(SHUT_WR))
   }
 
+  /// All that comes until a text has come.
+  func everything(until end: String) throws -> String {
+    var text = ""
+    var chunk = [UInt8](repeating: 0, count: 65536)
+    while !text.contains(end) {
+      let count = recv(socket.rawValue, &chunk, chunk.count, 0)
+      guard count > 0 else { throw Failure("recv") }
+      text += String(decoding: chunk[..<count], as: UTF8.self)
+    }
+    return text
+  }
+
   /// The next answer; nil when the service closes the connection instead.
   func answer() throws -> Answer? {
     var bytes: [UInt8] = []
