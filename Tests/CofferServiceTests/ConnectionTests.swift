@@ -167,7 +167,7 @@ import Testing
       let answers = try await blocking {
         let connection = try Connection(socket)
         try connection.send(requestText("HEAD", "/v1") + requestText("GET", "/v1"))
-        return try connection.everything(until: "}]}}")
+        return try connection.everything(until: "stable")
       }
       #expect(answers.hasPrefix("HTTP/1.1 405 "))
       #expect(answers.contains("\r\n\r\nHTTP/1.1 200 "))
