@@ -11,8 +11,8 @@
 
 enum { most_slots = 64 };
 
-// An EVP context serves one thread at a time, so the cipher owns as many as there are processors and
-// a call borrows one. They end with the cipher: contexts kept per thread would outlive its key.
+// An EVP context serves one thread at a time, so the cipher owns as many as there are processors
+// and a call borrows one. They end with the cipher: contexts kept per thread would outlive its key.
 struct slot {
   _Alignas(64) atomic_bool busy;
   EVP_CIPHER_CTX *context;

@@ -15,10 +15,10 @@
 //   tweak(t, i)                  the tweaks of the group's vector i
 //   forget(t), wipe_registers()
 //
-// The tweak of a sector's block j is E(tweak key, sector's tweak) times x^j (IEEE 1619, section 5.2).
-// All blocks of a group take a round before one takes the next, or the AES pipeline would run empty;
-// `together` keeps the compiler from another order. Tweaks are made a group ahead, by instructions
-// that run beside the AES ones.
+// The tweak of a sector's block j is E(tweak key, sector's tweak) times x^j (IEEE 1619, section
+// 5.2). All blocks of a group take a round before one takes the next, or the AES pipeline would run
+// empty; `together` keeps the compiler from another order. Tweaks are made a group ahead, by
+// instructions that run beside the AES ones.
 
 enum {
   group_blocks = LANES * VECTORS,

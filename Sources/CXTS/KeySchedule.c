@@ -1,5 +1,5 @@
-// AES key expansion (FIPS 197, section 5.2). The S-box is the processor's, so no table is indexed by
-// key bytes.
+// AES key expansion (FIPS 197, section 5.2). The S-box is the processor's, so that no table is
+// indexed by key bytes.
 #include "Kernels.h"
 
 #if defined(__x86_64__)
@@ -44,7 +44,8 @@ static void expand(const uint8_t *key, size_t key_words, int rounds, key_schedul
       word = sub_word(word >> 8 | word << 24) ^ round_constant;
       // Beyond 0x80 only AES-128 goes on, with 0x1B and 0x36.
       round_constant = round_constant << 1 ^ (round_constant >> 7) * 0x11B;
-    } else if (key_words > 6 && i % key_words == 4) {
+    } else if (i % key_words == 4) {
+      // AES-256 only: an AES-128 key has four words.
       word = sub_word(word);
     }
     words[i] = words[i - key_words] ^ word;

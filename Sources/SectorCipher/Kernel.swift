@@ -10,8 +10,8 @@ public enum Kernel: String, Sendable, CaseIterable {
   case aesni
   /// Armv8-A with the cryptographic extension.
   case arm64
-  /// libcrypto's EVP interface, on any processor. Its key schedules lie in libcrypto's heap, which is
-  /// wiped but not locked.
+  /// libcrypto's EVP interface, on any processor. Its key schedules lie in libcrypto's heap, which
+  /// is wiped but not locked.
   case libcrypto
 
   /// The kernels that this machine can run, the fastest first; `libcrypto` is always the last.

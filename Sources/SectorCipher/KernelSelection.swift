@@ -11,8 +11,8 @@ public struct KernelSelection: Sendable, Equatable, CustomStringConvertible {
   public let isRequested: Bool
 
   /// The process's choice, made at its first use: the kernel that the environment variable
-  /// `COFFER_XTS` names, otherwise the fastest; where that fails its self-test, the next slower one.
-  /// Throws when `COFFER_XTS` names none that this machine can run.
+  /// `COFFER_XTS` names, otherwise the fastest; where that fails its self-test, the next slower
+  /// one. Throws when `COFFER_XTS` names none that this machine can run.
   public static var current: KernelSelection {
     get throws(SectorCipherError) { try processWide.get() }
   }

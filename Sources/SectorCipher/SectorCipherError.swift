@@ -29,7 +29,8 @@ public enum SectorCipherError: Error, Sendable, CustomStringConvertible {
       "no AES-XTS kernel '\(name)' on this machine: COFFER_XTS can be "
         + available.map(\.rawValue).joined(separator: ", ")
     case .selfTestFailed(let kernels):
-      "the self-test of the AES-XTS kernel \(kernels.map(\.rawValue).joined(separator: ", ")) failed: "
+      "the self-test of the AES-XTS kernel "
+        + "\(kernels.map(\.rawValue).joined(separator: ", ")) failed: "
         + "nothing was read or written; check this machine's memory and processor, and report it"
     case .cannotLockMemory(let error):
       error.description
