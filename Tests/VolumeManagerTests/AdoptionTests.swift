@@ -37,12 +37,7 @@ import VolumeAPI
     if maker == "cryptsetup" {
       _ = try sandbox.makeImage("theirs", type: "luks1")
     } else {
-      try Tool.check(
-        "/usr/bin/qemu-img",
-        [
-          "create", "-q", "-f", "luks", "--object", "secret,id=key,data=correct horse", "-o",
-          "key-secret=key,iter-time=300", path, "8M",
-        ])
+      try QemuImg.makeLUKS(path, size: "8M", passphrase: "correct horse")
       chown(path, 61001, 61001)
     }
     let volume = try await sandbox.adopt(path)

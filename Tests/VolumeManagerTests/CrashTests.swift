@@ -97,9 +97,11 @@ enum Deed: String, Codable, CaseIterable {
     }
     await #expect(processExitsWith: .signal(SIGKILL)) {
       [directory = scratch.path as String, deed = deed as Deed, point = point.rawValue as String] in
-      let sandbox = try await Sandbox(in: directory) {
-        if $0.rawValue == point { kill(getpid(), SIGKILL) }
-      }
+      let sandbox = try await Sandbox(
+        in: directory,
+        reached: {
+          if $0.rawValue == point { kill(getpid(), SIGKILL) }
+        })
       try await deed.perform(sandbox, caller: sandbox.user)
     }
     try await expectRecovery(of: deed, in: scratch.path, ended: point == .ended)

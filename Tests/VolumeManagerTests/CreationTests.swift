@@ -33,6 +33,8 @@ import VolumeAPI
     #expect(try stat.of(sandbox.pool).st_mode == S_IFDIR | 0o711)
     #expect(try stat.of("\(sandbox.directory)/volumes.db").st_mode == S_IFREG | 0o600)
     #expect(await !sandbox.manager.isBusy())
+    let image = try Descriptor.open(volume.image, O_RDWR)
+    #expect(try ImageLock.tryLock(image, exclusive: true))
   }
 
   @Test func makesAnImageAtAPathWithTheCallersRights() async throws {

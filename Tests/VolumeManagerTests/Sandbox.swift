@@ -43,6 +43,7 @@ final class Sandbox: Sendable {
   /// - Parameter directory: a scratch directory that somebody else keeps; one of its own otherwise.
   init(
     in directory: String? = nil, worker: WorkerCommand = .built,
+    through: (LocalKeyManager) -> any KeyManager = { $0 },
     reached: @escaping @Sendable (JournalPoint) -> Void = { _ in }
   ) async throws {
     scratch = directory == nil ? try ScratchDirectory() : nil
@@ -50,7 +51,7 @@ final class Sandbox: Sendable {
     self.directory = path
     keys = try await Self.openKeys("\(path)/keys")
     manager = try await VolumeManager.open(
-      database: "\(path)/volumes.db", pool: "\(path)/pool", keys: keys, worker: worker,
+      database: "\(path)/volumes.db", pool: "\(path)/pool", keys: through(keys), worker: worker,
       reached: reached)
   }
 

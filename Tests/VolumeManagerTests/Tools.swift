@@ -107,6 +107,21 @@ enum Cryptsetup {
   }
 }
 
+enum QemuImg {
+  /// Makes a LUKS1 image. On a busy machine qemu-img may measure no CPU time at all for its key
+  /// derivation, and gives up; so it is asked again.
+  static func makeLUKS(_ path: String, size: String, passphrase: String) throws {
+    let arguments = [
+      "create", "-q", "-f", "luks", "--object", "secret,id=key,data=\(passphrase)", "-o",
+      "key-secret=key,iter-time=10", path, size,
+    ]
+    for _ in 0..<20 {
+      if try Tool.run("/usr/bin/qemu-img", arguments).status == .exited(0) { return }
+    }
+    try Tool.check("/usr/bin/qemu-img", arguments)
+  }
+}
+
 extension stat {
   static func of(_ path: String) throws -> stat {
     var status = stat()
