@@ -131,16 +131,21 @@ def any_site(request):
 @pytest.fixture(autouse=True)
 def leaves_nothing(request, base, programs):
     """Every test ends with no mount, loop device or serving process of its own."""
+    loops_before = host.volume_loops()
     yield
     failed = getattr(request.node, "failed", False)
-    mounts = host.mounts(base)
-    loops = host.loop_devices_below(base)
-    servers = [pid for pid, name in host.programs_running(programs).items() if name != "cofferd"]
+
+    def servers_left():
+        return [pid for pid, name in host.programs_running(programs).items() if name != "cofferd"]
+
+    # A server that had nothing to serve says so first and ends then.
+    host.eventually(lambda: not servers_left(), 0 if failed else 5)
+    mounts, servers, loops = host.mounts(base), servers_left(), host.volume_loops() - loops_before
     for pid in servers:
         os.kill(pid, 9)
     host.unmount_all(base)
     if not failed:
-        assert not mounts and not loops and not servers, f"left behind: {mounts} {loops} {servers}"
+        assert not mounts and not servers and not loops, f"left behind: {mounts} {servers} {loops}"
 
 
 @pytest.hookimpl(hookwrapper=True)

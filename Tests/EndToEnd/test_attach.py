@@ -91,7 +91,7 @@ def test_documents_say_who_serves_what(site):
     with site.attached(document["name"], directory=directory):
         shown = site.json("attachment", "show", directory)
         (listed,) = site.json("attachment", "list")
-        assert listed.items() <= shown.items()
+        assert listed == {name: shown[name] for name in listed}
         assert (shown["volume"], shown["size"], shown["sector_size"]) == (document["name"], MiB, 4096)
         assert shown["volume_id"] == document["id"] and shown["key_id"] == document["key_id"]
         assert shown["uid"] == site.persona.uid and shown["read_only"] is False
@@ -181,14 +181,39 @@ def test_only_the_user_may_look_in(user_site):
             host.read_at(volume, 0, 1)
 
 
-def test_allow_other(root_site, user):
-    document = root_site.volume("1M")
-    with root_site.attached(document["name"], "--allow-other") as volume:
+@pytest.fixture
+def fuse_conf(tmp_path):
+    """Sets what /etc/fuse.conf says while a test runs."""
+    real = "/etc/fuse.conf"
+
+    def write(text):
+        other = tmp_path / "fuse.conf"
+        other.write_text(text)
+        other.chmod(0o644)
+        host.bind(other, real)
+
+    yield write
+    host.unbind(real)
+
+
+def test_allow_other(user_site, fuse_conf):
+    """Root, for example, which then can put a loop device over the image; others by the file's mode."""
+    fuse_conf("user_allow_other\n")
+    document = user_site.volume("1M")
+    with user_site.attached(document["name"], "--allow-other") as volume:
         assert "allow_other" in host.mount_at(volume.parent).options
-        host.call_as(user, os.listdir, volume.parent)
-    with root_site.attached(document["name"]) as volume:
+        assert len(host.read_at(volume)) == MiB
         with pytest.raises(PermissionError):
-            host.call_as(user, os.listdir, volume.parent)
+            host.call_as(host.Persona("nobody", 65534, 65534), os.listdir, volume.parent)
+
+
+def test_allow_other_needs_the_administrators_consent(user_site, fuse_conf):
+    fuse_conf("")
+    document = user_site.volume("1M")
+    before = user_site.snapshot(document["image"])
+    result = user_site.coffer("attach", document["name"], user_site.directory(), "--allow-other")
+    check_error(result, Exit.NOT_PERMITTED, "user_allow_other", "/etc/fuse.conf")
+    assert user_site.snapshot(document["image"]) == before
 
 
 def test_foreground(site):

@@ -141,7 +141,7 @@ def test_missing_image(site):
     assert site.snapshot() == before
 
 
-@pytest.mark.parametrize("cipher", ["aes-cbc-essiv:sha256", "serpent-xts-plain64"])
+@pytest.mark.parametrize("cipher", ["aes-cbc-essiv:sha256", "aes-xts-plain"])
 def test_other_ciphers_are_not_served(site, cipher):
     path = site.path("other-cipher")
     with open(path, "wb") as file:
@@ -150,7 +150,7 @@ def test_other_ciphers_are_not_served(site, cipher):
                     passphrase=PASSPHRASE)
     before = site.snapshot(site.own(path))
     result = site.coffer("volume", "import", path, input=PASSPHRASE)
-    check_error(result, Exit.BAD_IMAGE, path, cipher.split("-")[0])
+    check_error(result, Exit.BAD_IMAGE, path, cipher)
     assert site.snapshot(path) == before
 
 

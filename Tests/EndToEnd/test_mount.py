@@ -190,8 +190,9 @@ def test_coffer_mount_fails_as_coffer_does(site):
 def test_mounted_already(site, volume):
     directory = site.directory()
     with site.attached(volume["name"], directory=directory):
-        check_error(site.run("mount.coffer", volume["name"], directory), MountExit.FAILURE, directory)
-        check_error(site.run("mount.coffer", volume["name"], site.directory()), MountExit.FAILURE, volume["name"])
+        other = site.volume("1M")
+        check_error(site.run("mount.coffer", other["name"], directory), MountExit.FAILURE, directory)
+        check_error(site.run("mount.coffer", volume["name"], site.directory()), MountExit.FAILURE, volume["image"])
 
 
 def test_fstab(root_site, root_volume):

@@ -29,21 +29,21 @@ def check_usable(site, directory, document, kind="ext4"):
     os.sync()
     assert (directory / "letter").read_bytes() == b"Dear all"
     assert host.mount_at(directory).type == kind
-    assert host.loop_devices_below("/")
+    assert host.volume_loops()
     assert site.json("volume", "show", document["name"])["state"] == "in-use"
     assert site.json("volume", "show", document["name"])["mountpoint"] == str(directory)
 
 
 @pytest.mark.parametrize("options", ["fs=ext4", "fs", "fs=ext4,noatime,nosuid,x-anything,nofail"])
 def test_umount_undoes_everything(root_site, ext4, options):
-    loops = host.loop_devices()
+    loops = host.volume_loops()
     directory = root_site.directory()
     before = host.mounts()
     for _ in range(2):
         mount(root_site, "-t", "coffer", ext4["name"], directory, "-o", options).ok()
         check_usable(root_site, directory, ext4)
         run(["umount", directory], env=root_site.environment).ok()
-        assert host.eventually(lambda: host.loop_devices() == loops), host.loop_devices()
+        assert host.eventually(lambda: host.volume_loops() == loops), host.volume_loops()
         assert gone(root_site, directory)
         assert host.mounts() == before
     assert root_site.json("volume", "show", ext4["name"]) == ext4
@@ -51,14 +51,14 @@ def test_umount_undoes_everything(root_site, ext4, options):
 
 def test_detach_undoes_everything(root_site, ext4):
     """When it returns, nothing is left."""
-    loops, before = host.loop_devices(), host.mounts()
+    loops, before = host.volume_loops(), host.mounts()
     directory = root_site.directory()
     root_site.coffer("mount", ext4["name"], directory, "-o", "fs=ext4").ok()
     check_usable(root_site, directory, ext4)
     pid = root_site.server(directory)
     root_site.coffer("detach", directory).ok()
     assert not host.is_running(pid)
-    assert (host.loop_devices(), host.mounts()) == (loops, before)
+    assert (host.volume_loops(), host.mounts()) == (loops, before)
 
 
 def test_data_stay(root_site, ext4):
@@ -111,11 +111,11 @@ def test_no_file_system_inside(root_site, options):
     """The failure undoes what had been done."""
     document = root_site.volume("1M")
     directory = root_site.directory()
-    before, loops = root_site.snapshot(document["image"]), host.loop_devices()
+    before, loops = root_site.snapshot(document["image"]), host.volume_loops()
     check_error(mount(root_site, "-t", "coffer", "-o", options, document["name"], directory), MountExit.FAILURE)
     assert gone(root_site, directory)
     assert root_site.snapshot(document["image"]) == before
-    assert host.loop_devices() == loops
+    assert host.volume_loops() == loops
 
 
 def test_busy_umount_changes_nothing(root_site, ext4):
@@ -144,7 +144,7 @@ def test_an_ordinary_user_is_told_why_not(user_site):
 
 def test_server_killed_under_a_file_system(root_site, ext4):
     """Detach cleans the file system, the loop device and the dead attachment."""
-    loops, before = host.loop_devices(), host.mounts()
+    loops, before = host.volume_loops(), host.mounts()
     directory = root_site.directory()
     mount(root_site, "-t", "coffer", "-o", "fs=ext4", ext4["name"], directory).ok()
     (directory / "synced").write_bytes(b"synced")
@@ -153,7 +153,7 @@ def test_server_killed_under_a_file_system(root_site, ext4):
     os.kill(pid, 9)
     assert host.eventually(lambda: not host.is_running(pid))
     root_site.coffer("detach", directory).ok()
-    assert host.eventually(lambda: host.loop_devices() == loops), host.loop_devices()
+    assert host.eventually(lambda: host.volume_loops() == loops), host.volume_loops()
     assert host.mounts() == before
     mount(root_site, "-t", "coffer", "-o", "fs=ext4", ext4["name"], directory).ok()
     assert (directory / "synced").read_bytes() == b"synced"

@@ -60,7 +60,7 @@ def test_directory_of_another_user(user_site, root_site):
     document = user_site.volume("1M")
     directory = root_site.directory()
     before = user_site.snapshot(document["image"])
-    check_error(user_site.coffer("attach", document["name"], directory), Exit.BAD_MOUNTPOINT, directory)
+    check_error(user_site.coffer("attach", document["name"], directory), Exit.NOT_PERMITTED, directory)
     assert user_site.snapshot(document["image"]) == before
 
 

@@ -213,6 +213,11 @@ def loop_devices():
     return found
 
 
+def volume_loops():
+    """The loop devices over decrypted images, also over those whose own mount is hidden."""
+    return {device for device, backing in loop_devices().items() if os.path.basename(backing) == "volume"}
+
+
 def loop_devices_below(path):
     return {device: backing for device, backing in loop_devices().items() if backing.startswith(str(path))}
 
@@ -220,7 +225,7 @@ def loop_devices_below(path):
 def unmount_all(below):
     """Unmounts everything below a path and frees the loop devices over it, whatever state it is in."""
     for mount in reversed(mounts(below)):
-        subprocess.run(["umount", "--lazy", mount.mountpoint], check=False, capture_output=True)
+        subprocess.run(["umount", "--internal-only", "--lazy", mount.mountpoint], check=False, capture_output=True)
     for device in loop_devices_below(below):
         subprocess.run(["losetup", "--detach", device], check=False, capture_output=True)
 
