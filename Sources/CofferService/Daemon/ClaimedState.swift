@@ -50,6 +50,9 @@ struct ClaimedState: ~Copyable {
     return directory
   }
 
+  /// Gives the directory up; to be called last, so that the lock is held until then.
+  consuming func release() {}
+
   private init(path: String, lock: consuming Descriptor) {
     self.path = path
     self.lock = lock

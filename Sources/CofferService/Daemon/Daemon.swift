@@ -75,6 +75,7 @@ public struct Daemon: Sendable {
     let server = try await open(state)
     try await listen(server, on: socket)
     logger.notice("stopped")
+    state.release()
   }
 
   private func open(_ state: borrowing ClaimedState) async throws(DaemonError) -> HTTPServer {

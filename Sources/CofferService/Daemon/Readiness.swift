@@ -1,12 +1,17 @@
 import BarbicanAPI
 import Glibc
 import HostSystem
+import Synchronization
 import VolumeAPI
 
 /// Tells whoever started the daemon that it serves, or why it does not.
-struct Readiness: Sendable {
-  /// A pipe of the starter, or nil.
-  let descriptor: Int32?
+final class Readiness: Sendable {
+  /// A pipe of the starter; nil when there is none, or it is closed and the number is another file's.
+  private let descriptor: Mutex<Int32?>
+
+  init(descriptor: Int32?) {
+    self.descriptor = Mutex(descriptor)
+  }
 
   /// Writes the line `ready`, and tells systemd.
   func announce() {
@@ -23,10 +28,14 @@ struct Readiness: Sendable {
   }
 
   private func write(_ line: String) {
-    guard let descriptor else { return }
+    let taken = descriptor.withLock { descriptor in
+      defer { descriptor = nil }
+      return descriptor
+    }
+    guard let taken else { return }
     var line = line
-    line.withUTF8 { _ = Glibc.write(descriptor, $0.baseAddress, $0.count) }
-    close(descriptor)
+    line.withUTF8 { _ = Glibc.write(taken, $0.baseAddress, $0.count) }
+    close(taken)
   }
 
   /// sd_notify(3): one datagram to the socket that `NOTIFY_SOCKET` names.

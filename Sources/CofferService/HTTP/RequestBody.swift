@@ -11,7 +11,7 @@ extension Request {
   ///
   /// - Parameter tooLarge: thrown when there is more.
   func secretBody(limit: Int, tooLarge: ServiceError) async throws -> SecretBytes {
-    let declared = headers[.contentLength].flatMap { Int($0) }
+    let declared = headers[.contentLength].flatMap { Int($0) }.map { max($0, 0) }
     if let declared, declared > limit { throw tooLarge }
     var secret = try SecretBytes.zeroed(count: min(declared ?? 4096, 32_768))
     var length = 0
