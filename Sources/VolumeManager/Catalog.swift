@@ -18,10 +18,12 @@ struct Catalog: Sendable {
       try Descriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
     }
     var configuration = Configuration()
-    configuration.journalMode = .wal
     configuration.foreignKeysEnabled = true
     configuration.busyMode = .timeout(10)
-    configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+    // Not `journalMode`: GRDB turns `synchronous` down to NORMAL with it.
+    configuration.prepareDatabase {
+      try $0.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+    }
     do {
       let database = try DatabaseQueue(path: path, configuration: configuration)
       try migrator.migrate(database)
