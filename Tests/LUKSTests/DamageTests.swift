@@ -53,7 +53,7 @@ import Testing
   }
 
   private func damage(
-    _ type: String, sameKey: Bool = true, count: Int = 150,
+    _ type: String, sameKey: Bool = true, count: Int = 100,
     _ change: (inout [UInt8], inout SeededGenerator) -> Void
   ) async throws {
     let options = type == "luks2" ? "--luks2-keyslots-size 256k --offset 1024" : "--key-size 256"
