@@ -79,10 +79,10 @@ struct VolumeCommand: AsyncParsableCommand {
             file: passphraseFile, prompt: "Passphrase of \(image): ")
         }
       let service = try await service.connect()
-      show(
-        try await service.volumes.importVolume(
-          VolumeImport(name: name ?? Self.name(of: path), image: path, keyID: keyID),
-          passphrase: passphrase))
+      let request = VolumeImport(name: name ?? Self.name(of: path), image: path, keyID: keyID)
+      let notice = SlowNotice("trying the passphrase on \(image)")
+      defer { notice.end() }
+      show(try await service.volumes.importVolume(request, passphrase: passphrase))
     }
 
     /// `data` for `/srv/data.img`.
