@@ -18,7 +18,7 @@ extension VolumeError {
       case .invalidRequest: .invalidRequest
       case .noMemory: .inputOutput
       case .system(errno: ENOENT), .system(errno: ENOTDIR): .noSuchImage
-      case .system(errno: EACCES), .system(errno: EPERM): .notAuthorized
+      case .system(errno: EACCES), .system(errno: EPERM), .system(errno: EROFS): .notAuthorized
       case .system: .inputOutput
       }
     self.init(code, error.message, advice: error.advice)
