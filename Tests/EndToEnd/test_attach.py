@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import stat
+import threading
 
 import pytest
 
@@ -121,6 +122,29 @@ def fill(path, size):
     """Writes without syncing."""
     with open(path, "r+b") as file:
         file.write(random.Random(1).randbytes(size))
+
+
+def test_volumes_come_and_go_at_once(site):
+    """Several are attached and detached side by side, again and again."""
+    names = [site.volume("1M")["name"] for _ in range(4)]
+    failures = []
+
+    def come_and_go(name):
+        directory = site.directory()
+        for _ in range(12):
+            for command in [["attach", name, directory], ["detach", directory]]:
+                result = site.coffer(*command)
+                if result.code != 0:
+                    failures.append(str(result))
+                    return
+
+    threads = [threading.Thread(target=come_and_go, args=[name]) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert site.json("attachment", "list") == []
 
 
 def test_detach_is_refused_while_a_file_is_open(site):

@@ -114,7 +114,8 @@ def test_image_that_is_no_file(site, kind):
     if kind == "directory":
         path.mkdir()
     elif kind == "fifo":
-        os.mkfifo(path, 0o666)
+        os.mkfifo(path)
+        site.own(path)
     else:
         path = "/dev/null"
     result = site.coffer("attach", path, site.directory())

@@ -117,9 +117,9 @@ def test_socket_that_a_dead_daemon_left(site, volume):
 
 
 @pytest.fixture
-def mute_socket(site):
+def mute_socket(user_site):
     """Accepts and never answers."""
-    path = site.path("mute.sock")
+    path = user_site.path("mute.sock")
     taken = []
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
@@ -140,11 +140,11 @@ def mute_socket(site):
         connection.close()
 
 
-@pytest.mark.deadline(200)
-def test_key_manager_not_answering(site, volume, mute_socket):
-    mute = elsewhere(site, mute_socket)
-    with nothing_changes(site, volume["image"]):
-        check_error(mute.coffer("attach", volume["name"], site.directory()), Exit.UNAVAILABLE, mute_socket)
+def test_key_manager_not_answering(user_site, mute_socket):
+    """Waits for half a minute, and says so then."""
+    mute, document = elsewhere(user_site, mute_socket), user_site.volume("1M")
+    with nothing_changes(user_site, document["image"]):
+        check_error(mute.coffer("attach", document["name"], user_site.directory()), Exit.UNAVAILABLE, mute_socket)
 
 
 def test_key_manager_that_talks_nonsense(site, volume):
@@ -317,16 +317,65 @@ def test_help_and_version(site, program):
         assert result.code == 0 and result.out, str(result)
 
 
+@pytest.fixture
+def slow_daemon(root_site):
+    """(socket, event): a way to the daemon on which nothing passes before the event."""
+    path, go = root_site.path("slow.sock"), threading.Event()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen(64)
+        sockets = []
+
+        def copy(source, target):
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    target.sendall(data)
+                target.shutdown(socket.SHUT_WR)
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    near, far = server.accept()[0], socket.socket(socket.AF_UNIX)
+                    sockets.extend([near, far])
+                    go.wait()
+                    far.connect(str(root_site.daemon.socket))
+                    for pair in [(near, far), (far, near)]:
+                        threading.Thread(target=copy, args=pair, daemon=True).start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield path, go
+        go.set()
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    for connection in sockets:
+        connection.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_attach_leaves_nothing(site, volume, mute_socket, number):
-    """While it waits for a key manager."""
-    directory = site.directory()
-    process = subprocess.Popen([site.programs / "coffer", "attach", volume["image"], directory],
-                               env={**site.environment, "COFFER_SOCKET": str(mute_socket)},
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **site.persona.credentials)
-    assert host.eventually(lambda: host.is_running(process.pid))
-    host.eventually(lambda: False, 0.5)
+def test_interrupted_attach_mounts_nothing_later(root_site, slow_daemon, number):
+    """The key manager answers after the user has given up waiting."""
+    path, go = slow_daemon
+    document, directory = root_site.volume("1M"), root_site.directory()
+    process = subprocess.Popen([root_site.programs / "coffer", "attach", document["name"], directory],
+                               env={**root_site.environment, "COFFER_SOCKET": str(path)},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def running():
+        return [name for name in host.programs_running(root_site.programs).values() if name != "cofferd"]
+
+    assert host.eventually(lambda: "mount.coffer" in running())
     process.send_signal(number)
     assert process.wait(30) != 0
-    assert host.mounts(directory) == []
-    assert host.eventually(lambda: {"mount.coffer", "coffer"}.isdisjoint(host.programs_running(site.programs).values()))
+    go.set()
+    assert host.eventually(lambda: not running() or host.mounts(directory))
+    assert host.mounts(directory) == [] and running() == []
+
+
+def test_a_slow_key_manager_is_waited_for(root_site, slow_daemon):
+    path, go = slow_daemon
+    document = root_site.volume("1M")
+    threading.Timer(2, go.set).start()
+    directory = root_site.directory()
+    root_site.coffer("attach", document["name"], directory, env={"COFFER_SOCKET": str(path)}).ok()
+    root_site.coffer("detach", directory).ok()

@@ -34,7 +34,8 @@ def write_records(path, log, direct):
     with open(log, "ab", buffering=0) as acknowledged:
         number = 0
         while True:
-            assert os.pwrite(descriptor, record(number), place(number)) == RECORD
+            if os.pwrite(descriptor, record(number), place(number)) != RECORD:
+                raise OSError(errno.EIO, "a short write: the server went within it")
             os.fsync(descriptor)
             acknowledged.write(struct.pack("<Q", number))
             number += 1
