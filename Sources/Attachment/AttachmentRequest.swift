@@ -1,4 +1,5 @@
 import Glibc
+import HostSystem
 public import KeyManager
 public import VolumeAPI
 
@@ -28,9 +29,13 @@ public struct AttachmentRequest: Sendable, Codable, Equatable {
   /// Mount the file system inside instead of showing the image.
   public var fileSystem: InnerFileSystem?
 
+  /// - Parameters:
+  ///   - volume: as the user gave it; a path may be relative.
+  ///   - mountpoint: likewise.
   public init(volume: String, mountpoint: String) {
-    self.volume = volume
-    self.mountpoint = mountpoint
+    // The serving process works elsewhere.
+    self.volume = volume.contains("/") ? PathName.absolute(volume) : volume
+    self.mountpoint = PathName.absolute(mountpoint)
   }
 
   /// Whether `volume` is the path of an image.

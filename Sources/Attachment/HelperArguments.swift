@@ -1,4 +1,3 @@
-import HostSystem
 public import VolumeAPI
 
 /// The command line that mount(8) and umount(8) give to their helpers:
@@ -67,7 +66,7 @@ public struct HelperArguments: Sendable, Equatable {
   public func request() throws(VolumeError) -> AttachmentRequest {
     guard operands.count == 2 else { throw Self.usage("a volume and a directory are needed") }
     var request = AttachmentRequest(
-      volume: operands[0], mountpoint: PathName.absolute(operands[1]))
+      volume: operands[0], mountpoint: operands[1])
     for text in options { try MountOptions.apply(text, to: &request, sloppy: sloppy) }
     return request
   }

@@ -2,12 +2,15 @@ import Glibc
 
 /// Path names as users give them.
 public enum PathName {
-  /// The path from the root; symbolic links stay.
+  /// The path from the root; symbolic links and `..` stay, empty components and `.` go.
   public static func absolute(_ path: String) -> String {
-    if path.hasPrefix("/") { return path }
-    guard let directory = getcwd(nil, 0) else { return path }
-    defer { free(directory) }
-    return "\(String(cString: directory))/\(path)"
+    var whole = path
+    if !path.hasPrefix("/") {
+      guard let directory = getcwd(nil, 0) else { return path }
+      defer { free(directory) }
+      whole = "\(String(cString: directory))/\(path)"
+    }
+    return "/" + whole.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
   }
 
   /// The path from the root without symbolic links. The last component may be missing, or be a mount whose
@@ -18,12 +21,11 @@ public enum PathName {
       return String(cString: whole)
     }
     let error = SystemError.current("realpath", path)
-    var trimmed = absolute(path)[...]
-    while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
-    guard let slash = trimmed.lastIndex(of: "/") else { throw error }
-    let last = trimmed[trimmed.index(after: slash)...]
-    let parent = slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
-    guard !last.isEmpty, last != "..", last != ".", let directory = realpath(parent, nil) else {
+    let whole = absolute(path)
+    guard let slash = whole.lastIndex(of: "/") else { throw error }
+    let last = whole[whole.index(after: slash)...]
+    let parent = slash == whole.startIndex ? "/" : String(whole[..<slash])
+    guard !last.isEmpty, last != "..", let directory = realpath(parent, nil) else {
       throw error
     }
     defer { free(directory) }

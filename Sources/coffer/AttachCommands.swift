@@ -24,7 +24,7 @@ struct Attach: AsyncParsableCommand, PrintingCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    var request = AttachmentRequest(volume: volume, mountpoint: PathName.absolute(directory))
+    var request = AttachmentRequest(volume: volume, mountpoint: directory)
     request.keyID = keyID
     request.socket = service.socket
     request.project = service.project
@@ -50,7 +50,7 @@ struct Mount: AsyncParsableCommand, PrintingCommand {
   @OptionGroup var output: OutputOptions
 
   func run() async throws {
-    var request = AttachmentRequest(volume: volume, mountpoint: PathName.absolute(directory))
+    var request = AttachmentRequest(volume: volume, mountpoint: directory)
     request.socket = service.socket
     request.project = service.project
     for text in options { try MountOptions.apply(text, to: &request, sloppy: false) }
