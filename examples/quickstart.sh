@@ -11,7 +11,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 tree_files=5500
 tree_bytes=$((220 * 1024 * 1024))
 
-step() { printf '\n\033[1m%s\033[0m\n' "$1"; }
+bold="" plain=""
+if [[ -t 1 ]]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+
+step() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
 
 # Shows a command as one would type it, then runs it.
 run() {
@@ -65,6 +68,7 @@ copy_tree() {
     | awk -v files="$tree_files" -v bytes="$tree_bytes" \
       '{ n++; total += $1; sub(/^[0-9]+ /, ""); print } n >= files && total >= bytes { exit }' \
       >"$work/list" || true
+  echo "$ xargs -d '\n' -a list cp --parents -t $work/files"
   xargs -d '\n' -a "$work/list" cp --parents -t "$work/files"
 }
 
@@ -122,6 +126,7 @@ demonstrate() {
   step "6. Real files, and their checksums as read from where they came"
   echo "$marker" >"$work/files/marker.txt"
   copy_tree
+  echo "$ sed 's|^/||' list | xargs -d '\n' sha256sum >SHA256SUMS"
   (cd / && sed 's|^/||' "$work/list" | xargs -d '\n' sha256sum) >"$work/SHA256SUMS"
   echo "copied $(wc -l <"$work/list") files, $(du -sh --apparent-size "$work/files" | cut -f 1), from /usr"
   run df -h "$work/files"
@@ -152,7 +157,7 @@ demonstrate() {
   run coffer detach "$work/attached"
   run coffer volume delete demo
   run coffer key delete "$key"
-  printf '\nDone: %s files went in and came back, and the image never held a readable byte of them.\n' \
+  printf '\nDone: %s files went in and came back, and the image shows none of the known texts.\n' \
     "$(wc -l <"$work/SHA256SUMS")"
 }
 
