@@ -20,11 +20,14 @@ package enum AttachmentDirectory {
   /// it is none of Coffer's.
   static func servedDevice(of entry: MountEntry) -> String? {
     if entry.type == "fuse.coffer" { return entry.device }
-    guard let device = LoopDevice.backingDevice(of: entry.source),
-      ControlClient.server(device: device, directories: candidates(for: entry), owner: 0) != nil
-    else { return nil }
-    return device
+    guard let loop = LoopDevice.status(of: entry.source), loop.label == loopLabel else {
+      return nil
+    }
+    return loop.backingDevice
   }
+
+  /// What tells a loop device of Coffer's from others.
+  static let loopLabel = "coffer volume"
 
   /// Where the control socket of a mount may be. The kernel says in a FUSE mount's options who made it.
   static func candidates(for entry: MountEntry) -> [String] {

@@ -35,7 +35,7 @@ public struct AttachmentRequest: Sendable, Codable, Equatable {
   public init(volume: String, mountpoint: String) {
     // The serving process works elsewhere.
     self.volume = volume.contains("/") ? PathName.absolute(volume) : volume
-    self.mountpoint = PathName.absolute(mountpoint)
+    self.mountpoint = (try? PathName.resolved(mountpoint)) ?? PathName.absolute(mountpoint)
   }
 
   /// Whether `volume` is the path of an image.
@@ -105,7 +105,7 @@ public struct AttachmentStatus: Sendable, Codable, Equatable {
     pid = getpid()
     uid = geteuid()
     readOnly = request.readOnly
-    createdAt = Timestamp.now().description
+    createdAt = "\(Timestamp.now())Z"
     self.size = size
     self.sectorSize = sectorSize
     self.cipherKernel = cipherKernel

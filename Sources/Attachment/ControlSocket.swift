@@ -14,21 +14,33 @@ package import HostSystem
 /// The one command so far is `status`.
 package final class ControlSocket: Sendable {
   private let path: String
+  private let inode: UInt64
   private let listener: Descriptor
 
-  private init(path: String, listener: consuming Descriptor) {
+  private init(path: String, inode: UInt64, listener: consuming Descriptor) {
     self.path = path
+    self.inode = inode
     self.listener = listener
   }
 
-  /// Removes the socket.
-  package func close() {
-    unlink(path)
+  /// Takes the place of a socket that is there: the kernel gives a device number to one mount at a time, so
+  /// that one belongs to a process that has lost its mount, and may be ending still.
+  package static func open(
+    device: String, directory: String
+  ) throws(SystemError) -> ControlSocket {
+    let path = path(device: device, directory: directory)
+    let listener = try UnixSocket.listen(at: path)
+    return ControlSocket(path: path, inode: inode(of: path), listener: listener)
   }
 
-  package static func open(device: String, directory: String) throws(SystemError) -> ControlSocket {
-    let path = Self.path(device: device, directory: directory)
-    return ControlSocket(path: path, listener: try UnixSocket.listen(at: path))
+  /// Removes the socket, unless a later mount has taken its place.
+  package func close() {
+    if Self.inode(of: path) == inode { unlink(path) }
+  }
+
+  private static func inode(of path: String) -> UInt64 {
+    var status = stat()
+    return lstat(path, &status) == 0 ? UInt64(status.st_ino) : 0
   }
 
   static func path(device: String, directory: String) -> String {

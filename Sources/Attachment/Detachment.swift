@@ -31,7 +31,7 @@ public enum Detachment {
       throw notAttached(directory)
     }
     let server = AttachmentDirectory.server(of: top, device: device)
-    if server == nil, isDead(path) {
+    if server == nil, isDead(path, top) {
       try unmount(path, type: top.type, lazy: true)
       return .removedStaleMount
     }
@@ -111,7 +111,11 @@ public enum Detachment {
     }
   }
 
-  private static func isDead(_ path: String) -> Bool {
+  /// Whether the serving process has died.
+  private static func isDead(_ path: String, _ entry: MountEntry) -> Bool {
+    // A file system on a loop device answers from its cache for a while; its server would have answered
+    // root on the control socket.
+    if entry.type != "fuse.coffer" { return true }
     var status = stat()
     return stat(path, &status) != 0 && errno == ENOTCONN
   }

@@ -43,7 +43,8 @@ enum InnerMount {
     if request.noExecution { options.append("noexec") }
     do {
       let file = try Descriptor.open(image, request.readOnly ? O_RDONLY : O_RDWR)
-      let loop = try LoopDevice.attach(to: file, readOnly: request.readOnly)
+      let loop = try LoopDevice.attach(
+        to: file, readOnly: request.readOnly, label: AttachmentDirectory.loopLabel)
       let errors = try Pipe.make()
       let type = fileSystem.type.map { ["-t", $0] } ?? []
       let child = try ChildProcess.spawn(
@@ -86,13 +87,7 @@ enum InnerMount {
     guard status.st_mode & S_IFMT == S_IFDIR else {
       throw VolumeError(.badMountpoint, "\(path) is not a directory")
     }
-    if let entry = try? MountTable.entry(at: path),
-      AttachmentDirectory.servedDevice(of: entry) != nil
-    {
-      throw VolumeError(
-        .badMountpoint, "a Coffer volume is mounted on \(path) already",
-        advice: "Detach it first: coffer detach \(path)")
-    }
+    try MountpointCheck.requireFree(path)
   }
 
   static func program(_ name: String) throws(VolumeError) -> String {

@@ -1,3 +1,4 @@
+import Glibc
 package import HostSystem
 package import VolumeAPI
 
@@ -19,6 +20,12 @@ package enum ReadinessReport: Codable {
   package func send(on pipe: borrowing Descriptor) throws(SystemError) {
     guard let bytes = try? JSONEncoder().encode(self) else { return }
     try pipe.writeAll(Array(bytes))
+  }
+
+  /// Whether the process that waits for the report has gone.
+  package static func isUnwanted(_ pipe: borrowing Descriptor) -> Bool {
+    var entry = pollfd(fd: pipe.rawValue, events: 0, revents: 0)
+    return poll(&entry, 1, 0) > 0 && entry.revents & Int16(POLLERR) != 0
   }
 
   /// Waits for the report; nil when the process ended without one.

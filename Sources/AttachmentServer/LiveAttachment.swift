@@ -11,18 +11,22 @@ import VolumeAPI
 
 /// A volume that this process has mounted, from the key's ID to the registration with the service.
 struct LiveAttachment {
-  let status: AttachmentStatus
+  private(set) var status: AttachmentStatus
   private let mount: ImageMount
   private let control: ControlSocket
   private let service: Service
 
   /// Attaches what `request` says. A failure leaves no mount and no lock.
   ///
-  /// - Parameter notice: takes a line of text when something is not as it should be while serving.
+  /// - Parameters:
+  ///   - notice: takes a line of text when something is not as it should be while serving.
+  ///   - isUnwanted: asked before the image is mounted, since waiting for the key may have taken long.
   static func open(
-    _ request: AttachmentRequest, notice: @escaping @Sendable (String) -> Void
+    _ request: AttachmentRequest, notice: @escaping @Sendable (String) -> Void,
+    isUnwanted: () -> Bool
   ) async throws(VolumeError) -> LiveAttachment {
     chdir("/")
+    if request.servedDirectory == nil { try MountpointCheck.requireFree(request.mountpoint) }
     let service = try await Service.connect(socket: request.socket, project: request.project)
     let volume = try await VolumeResolver(request: request, volumes: service.volumes).resolve()
     let cipher = try await SectorCipher(unlocking: volume, with: service)
@@ -44,6 +48,9 @@ struct LiveAttachment {
       id: .random(), request: request, volumeID: volumeID, keyID: keyID, image: path,
       size: geometry.size, sectorSize: geometry.sectorSize, cipherKernel: cipher.kernel.rawValue,
       transport: "classic", notices: header.notices)
+    if isUnwanted() {
+      throw VolumeError(.internalFailure, "whoever asked for the attachment has gone")
+    }
     let mount: ImageMount
     do {
       mount = try ImageMount.mount(image, ImageMountOptions(request, notice: notice))
@@ -72,14 +79,22 @@ struct LiveAttachment {
     } catch {
       throw error as? VolumeError ?? VolumeError(.inputOutput, "no control socket: \(error)")
     }
-    control.serve(status: status)
+    var status = status
     do {
-      _ = try await service.volumes.register(AttachmentDocument(status))
+      status.createdAt = try await service.volumes.register(AttachmentDocument(status)).createdAt
     } catch {
       control.close()
       throw error
     }
+    control.serve(status: status)
     return LiveAttachment(status: status, mount: mount, control: control, service: service)
+  }
+
+  /// Takes the mount away again; nobody has used it.
+  func abandon() async {
+    try? mount.unmount()
+    control.close()
+    try? await service.volumes.unregister(status.id)
   }
 
   /// Serves until the file system is unmounted; then says so.
@@ -116,6 +131,10 @@ extension SectorCipher {
           + "--key-id names a different one.")
     } catch let error as KeyManagerError {
       throw VolumeError(error)
+    } catch let error as LUKSError where error.code == .wrongKey {
+      throw VolumeError(
+        .wrongKey, "key \(keyID) does not open \(path)",
+        advice: "Name the right one with --key-id, if the header's token does not.")
     } catch let error as LUKSError {
       throw VolumeError(error)
     } catch {

@@ -26,11 +26,17 @@ public enum ServingProcess {
     _ = fcntl(ReadinessReport.descriptor, F_SETFD, FD_CLOEXEC)
     let attachment: LiveAttachment
     do throws(VolumeError) {
-      attachment = try await LiveAttachment.open(try readRequest(), notice: log)
-      // Should the parent have gone in the meantime: the mount is there, so it is served.
-      try? ReadinessReport.attached(attachment.status).send(on: pipe)
+      attachment = try await LiveAttachment.open(try readRequest(), notice: log) {
+        ReadinessReport.isUnwanted(pipe)
+      }
     } catch {
       try? ReadinessReport.failed(error).send(on: pipe)
+      return 1
+    }
+    do {
+      try ReadinessReport.attached(attachment.status).send(on: pipe)
+    } catch {
+      await attachment.abandon()
       return 1
     }
     close(pipe.release())
@@ -53,9 +59,9 @@ public enum ServingProcess {
 
   /// As `runInBackground`, with reports on standard error.
   public static func runInForeground() async throws(VolumeError) {
-    let attachment = try await LiveAttachment.open(try readRequest()) { text in
-      StandardError.print("mount.coffer: \(text)")
-    }
+    let attachment = try await LiveAttachment.open(
+      try readRequest(), notice: { StandardError.print("mount.coffer: \($0)") },
+      isUnwanted: { false })
     let status = attachment.status
     for notice in status.notices { StandardError.print("mount.coffer: \(notice)") }
     StandardError.print("mount.coffer: \(status.volume) is attached at \(status.mountpoint)")

@@ -37,7 +37,8 @@ struct VolumeResolver {
       let image = try open(path)
       let header = try await readHeader(image, path: path)
       let token = await header.token
-      let known = token == nil ? try await catalogEntry(of: path) : nil
+      let known = try await catalogEntry(of: path, token: token)
+      try check(header, against: known, path: path)
       return ResolvedVolume(
         image: image, path: path, header: header,
         volumeID: known?.id ?? token.flatMap { VolumeID($0.volumeID) },
@@ -54,6 +55,7 @@ struct VolumeResolver {
           + token.volumeID,
         advice: "The file was replaced. Put the right image back, or attach this one by its path.")
     }
+    try check(header, against: known, path: known.image)
     return ResolvedVolume(
       image: image, path: known.image, header: header, volumeID: known.id,
       keyID: try keyID(token: token, known: known, path: known.image))
@@ -76,9 +78,28 @@ struct VolumeResolver {
       advice: "Adopt it with coffer volume import, or name the key with --key-id.")
   }
 
-  /// LUKS1 has no tokens, so for it the catalog remembers.
-  private func catalogEntry(of path: String) async throws(VolumeError) -> VolumeDocument? {
-    try await volumes.volumes().first { $0.image == path }
+  /// What the catalog knows of an image that was named by its path. LUKS1 has no tokens, so for it the
+  /// catalog remembers.
+  private func catalogEntry(
+    of path: String, token: ManagedToken?
+  ) async throws(VolumeError) -> VolumeDocument? {
+    try await volumes.volumes().first { volume in
+      if let token { volume.id.description == token.volumeID } else { volume.image == path }
+    }
+  }
+
+  /// A header mostly says "to the end of the file", so only the catalog can tell that the end is missing.
+  private func check(
+    _ header: LUKSImage, against known: VolumeDocument?, path: String
+  ) throws(VolumeError) {
+    guard let known, header.decryptedSize < known.size else { return }
+    throw VolumeError(
+      .damagedImage,
+      "\(path) is truncated: \(known.size - header.decryptedSize) of \(known.size) bytes are missing",
+      advice:
+        "Restore the image from a backup. To read what is left, make the file as long as it was "
+        + "(truncate -s \(header.geometry.dataOffset + known.size)) and attach it with --read-only."
+    )
   }
 
   private func open(_ path: String) throws(VolumeError) -> Descriptor {

@@ -72,7 +72,7 @@ int coffer_set_parent_death_signal(int signal) {
 
 void coffer_syslog(int priority, const char *message) { syslog(priority, "%s", message); }
 
-int coffer_loop_attach(int file, int read_only, int *number) {
+int coffer_loop_attach(int file, int read_only, const char *label, int *number) {
   int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
   if (control < 0) return -1;
   int device = -1;
@@ -87,6 +87,7 @@ int coffer_loop_attach(int file, int read_only, int *number) {
     struct loop_config config = {
         .fd = (__u32)file,
         .info = {.lo_flags = LO_FLAGS_AUTOCLEAR | (read_only ? LO_FLAGS_READ_ONLY : 0)}};
+    strncpy((char *)config.info.lo_file_name, label, LO_NAME_SIZE - 1);
     if (ioctl(device, LOOP_CONFIGURE, &config) == 0) break;
     int reason = errno;
     close(device);
@@ -100,12 +101,14 @@ int coffer_loop_attach(int file, int read_only, int *number) {
   return device;
 }
 
-int coffer_loop_backing_device(int loop, uint32_t *major_number, uint32_t *minor_number) {
+int coffer_loop_status(int loop, uint32_t *major_number, uint32_t *minor_number, char *label) {
   struct loop_info64 info;
   if (ioctl(loop, LOOP_GET_STATUS64, &info) != 0) return -1;
   // The kernel encodes it as new_encode_dev does, whose layout makedev(3) shares.
   *major_number = major(info.lo_device);
   *minor_number = minor(info.lo_device);
+  memcpy(label, info.lo_file_name, LO_NAME_SIZE);
+  label[LO_NAME_SIZE - 1] = 0;
   return 0;
 }
 

@@ -8,11 +8,14 @@ public struct LoopDevice: ~Copyable, Sendable {
   private let descriptor: Descriptor
 
   /// Attaches a free loop device. Root only.
+  ///
+  /// - Parameter label: kept with the device; 63 bytes at most.
   public static func attach(
-    to file: borrowing Descriptor, readOnly: Bool
+    to file: borrowing Descriptor, readOnly: Bool, label: String
   ) throws(SystemError) -> LoopDevice {
     var number: Int32 = 0
-    let descriptor = coffer_loop_attach(file.rawValue, readOnly ? 1 : 0, &number)
+    let descriptor = coffer_loop_attach(
+      file.rawValue, readOnly ? 1 : 0, String(label.prefix(63)), &number)
     if descriptor < 0 { throw .current("LOOP_CONFIGURE", "/dev/loop-control") }
     return LoopDevice(path: "/dev/loop\(number)", descriptor: Descriptor(adopting: descriptor))
   }
@@ -22,15 +25,17 @@ public struct LoopDevice: ~Copyable, Sendable {
     self.descriptor = descriptor
   }
 
-  /// The number, `major:minor`, of the file system that holds the file behind the loop device at `path`; nil
-  /// when it is none, or this user may not know.
-  public static func backingDevice(of path: String) -> String? {
+  /// The label of the loop device at `path`, and the number, `major:minor`, of the file system that holds the
+  /// file behind it; nil when it is none, or this user may not know.
+  public static func status(of path: String) -> (label: String, backingDevice: String)? {
     guard path.hasPrefix("/dev/loop"), let device = try? Descriptor.open(path, O_RDONLY) else {
       return nil
     }
     var major: UInt32 = 0
     var minor: UInt32 = 0
-    guard coffer_loop_backing_device(device.rawValue, &major, &minor) == 0 else { return nil }
-    return "\(major):\(minor)"
+    var label = [CChar](repeating: 0, count: 64)
+    guard coffer_loop_status(device.rawValue, &major, &minor, &label) == 0 else { return nil }
+    let text = label.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+    return (String(decoding: text, as: UTF8.self), "\(major):\(minor)")
   }
 }

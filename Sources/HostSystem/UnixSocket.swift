@@ -11,18 +11,13 @@ public enum UnixSocket {
     return socket
   }
 
-  /// Listens at `path`, in place of a socket that a dead process left there.
+  /// Listens at `path`, in place of a socket that is there.
   ///
   /// The caller's directory keeps others out: it must be writable by its user alone.
   public static func listen(at path: String) throws(SystemError) -> Descriptor {
     let socket = try make()
-    if coffer_unix_bind(socket.rawValue, path) != 0 {
-      let error = SystemError.current("bind", path)
-      guard error.code == .addressInUse else { throw error }
-      if (try? connect(to: path)) != nil { throw error }
-      unlink(path)
-      _ = try retrying("bind", path) { coffer_unix_bind(socket.rawValue, path) }
-    }
+    unlink(path)
+    _ = try retrying("bind", path) { coffer_unix_bind(socket.rawValue, path) }
     _ = try retrying("listen", path) { Glibc.listen(socket.rawValue, 16) }
     return socket
   }

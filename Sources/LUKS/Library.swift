@@ -1,5 +1,6 @@
 import CCryptsetup
 import Glibc
+import SecretMemory
 
 /// libcryptsetup as a whole: its settings and its log.
 @LUKSActor
@@ -29,6 +30,7 @@ enum Library {
     _ = prepared
     logMessages.removeAll()
     let result = body()
+    StackMemory.wipeUnused()
     if result >= 0 { return result }
     throw failure(what, file, errno: -result)
   }

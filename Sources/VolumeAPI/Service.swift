@@ -25,7 +25,7 @@ public struct Service: Sendable {
       try location.prepareDirectory(for: user)
       try ServiceStarter.start(location, for: user)
     }
-    let transport = HTTPTransport(.unixSocket(location.socket))
+    let transport = HTTPTransport(.unixSocket(location.socket), timeout: .seconds(10))
     return Service(
       keys: BarbicanClient(transport, project: project),
       volumes: VolumeClient(transport, project: project),

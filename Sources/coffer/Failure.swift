@@ -13,7 +13,11 @@ enum Failure {
       if Coffer.exitCode(for: error) == .success || error is ExitCode {
         Coffer.exit(withError: error)
       }
-      StandardError.print(Coffer.fullMessage(for: error))
+      let text = Coffer.fullMessage(for: error)
+      // The command was not understood, so what it would have printed is told from its words.
+      let json = CommandLine.arguments.contains("--json")
+      StandardError.print(
+        json ? JSONOutput.text(ErrorOutput(error: VolumeError(.invalidRequest, text))) : text)
       Glibc.exit(usage)
     }
     let json = (command as? any PrintingCommand)?.output.json ?? false

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CofferService
 import HostSystem
 
 /// The key manager and volume service of one machine.
@@ -7,6 +8,7 @@ struct Cofferd: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cofferd",
     abstract: "Keeps keys and volumes, and serves them on a Unix socket.",
+    version: Daemon.version,
     subcommands: [Serve.self, Worker.self],
     defaultSubcommand: Serve.self)
 

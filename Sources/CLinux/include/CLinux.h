@@ -49,11 +49,13 @@ int coffer_set_parent_death_signal(int signal);
 void coffer_syslog(int priority, const char *message);
 
 /// Attaches a file to a free loop device, loop(4), which detaches itself when its last user closes it.
-/// Returns a descriptor of the loop device, which keeps it until something has mounted it, and its number.
-int coffer_loop_attach(int file, int read_only, int *number);
+/// `label`, of 63 bytes at most, is kept with it. Returns a descriptor of the loop device, which keeps it until
+/// something has mounted it, and its number.
+int coffer_loop_attach(int file, int read_only, const char *label, int *number);
 
-/// LOOP_GET_STATUS64: the device number of the file system that holds the file behind a loop device.
-int coffer_loop_backing_device(int loop, uint32_t *major, uint32_t *minor);
+/// LOOP_GET_STATUS64: the device number of the file system that holds the file behind a loop device, and
+/// the label, into 64 bytes.
+int coffer_loop_status(int loop, uint32_t *major, uint32_t *minor, char *label);
 
 /// The name in a sockaddr_un and connect(2) or bind(2) with it: 0, or -1 with errno.
 int coffer_unix_connect(int socket, const char *path);

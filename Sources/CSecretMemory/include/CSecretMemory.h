@@ -6,5 +6,8 @@
 /// explicit_bzero(3): clears memory in a way that the optimiser keeps.
 void coffer_wipe(void *memory, size_t count);
 
+/// Clears the 64 KiB of stack below the caller, where functions that have returned left what they held.
+void coffer_wipe_stack(void);
+
 /// Compares without a data-dependent branch. 1 when equal, 0 when not.
 int coffer_equal_in_constant_time(const void *a, const void *b, size_t count);
