@@ -117,7 +117,7 @@ public enum Detachment {
     // root on the control socket.
     if entry.type != "fuse.coffer" { return true }
     var status = stat()
-    return stat(path, &status) != 0 && errno == ENOTCONN
+    return stat(path, &status) != 0 && (errno == ENOTCONN || errno == ECONNABORTED)
   }
 
   private static func notAttached(_ directory: String) -> VolumeError {

@@ -28,6 +28,7 @@ struct Coffer: AsyncParsableCommand {
   static func main() async {
     ProcessHardening.apply()
     await run(arguments: Array(CommandLine.arguments.dropFirst()))
+    ProcessEnd.now(0)
   }
 
   private static func run(arguments: [String]) async {

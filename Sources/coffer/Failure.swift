@@ -18,11 +18,11 @@ enum Failure {
       let json = CommandLine.arguments.contains("--json")
       StandardError.print(
         json ? JSONOutput.text(ErrorOutput(error: VolumeError(.invalidRequest, text))) : text)
-      Glibc.exit(usage)
+      ProcessEnd.now(usage)
     }
     let json = (command as? any PrintingCommand)?.output.json ?? false
     StandardError.print(json ? JSONOutput.text(ErrorOutput(error: failure)) : text(of: failure))
-    Glibc.exit(exitCode(of: failure.code))
+    ProcessEnd.now(exitCode(of: failure.code))
   }
 
   private static func text(of failure: VolumeError) -> String {

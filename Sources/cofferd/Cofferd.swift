@@ -16,5 +16,6 @@ struct Cofferd: AsyncParsableCommand {
     // Before any thread, and before the first key.
     ProcessHardening.apply()
     await main(nil)
+    ProcessEnd.now(0)
   }
 }

@@ -12,12 +12,12 @@ struct MountHelper {
     ProcessHardening.apply()
     let arguments = CommandLine.arguments
     if arguments.count > 1, arguments[1] == AttachmentLauncher.serveArgument {
-      exit(await ServingProcess.runInBackground())
+      ProcessEnd.now(await ServingProcess.runInBackground())
     }
     do throws(VolumeError) {
       if arguments.count > 1, arguments[1] == AttachmentLauncher.serveInForegroundArgument {
         try await ServingProcess.runInForeground()
-        exit(0)
+        ProcessEnd.now(0)
       }
       let name = arguments.first?.split(separator: "/").last ?? ""
       if name.hasPrefix("umount") {
@@ -25,11 +25,11 @@ struct MountHelper {
       } else {
         try mount(Array(arguments.dropFirst()))
       }
-      exit(0)
+      ProcessEnd.now(0)
     } catch {
       let advice = error.advice.map { "\n              \($0)" } ?? ""
       StandardError.print("mount.coffer: \(error.message)\(advice)")
-      exit(exitStatus(of: error.code))
+      ProcessEnd.now(exitStatus(of: error.code))
     }
   }
 
