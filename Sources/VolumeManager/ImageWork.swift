@@ -121,13 +121,14 @@ struct ImageWork {
     let size = try device.size()
     let offset = LUKSImage.dataOffset
     let room = size > offset ? size - offset : 0
-    guard room > 0, (request.size ?? 0) <= room else {
+    // LUKS2 data on a device go to its end, so a smaller size would not be what was asked for.
+    guard room > 0, request.size == nil || request.size == room else {
       throw VolumeError(
         .invalidRequest,
         "\(device.path) has room for a volume of \(room) bytes"
           + (request.size.map { ", not of \($0)" } ?? "")
           + ": it is \(size) bytes long, the header takes \(offset)",
-        advice: "Choose a smaller size or another device.")
+        advice: "A volume takes all of a device: leave the size out, or choose another device.")
     }
     guard room % UInt64(request.sectorSize) == 0 else {
       throw VolumeError(

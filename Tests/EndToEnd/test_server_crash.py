@@ -86,7 +86,8 @@ def test_stale_mountpoint(site):
     assert host.eventually(lambda: not host.is_running(server))
     with pytest.raises(OSError) as caught:
         site.call(os.listdir, directory)
-    assert caught.value.errno == errno.ENOTCONN
+    # A request that was under way is aborted, later ones find nobody.
+    assert caught.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
 
     assert host.eventually(lambda: site.json("volume", "show", document["name"])["state"] == "available")
     before = site.snapshot(document["image"])

@@ -39,7 +39,7 @@ import VolumeAPI
     try await sandbox.delete(caller: sandbox.root)
     #expect(try await sandbox.manager.volumes(context: sandbox.context).isEmpty)
     #expect(try stat.of(device.path).st_mode & S_IFMT == S_IFBLK)
-    _ = try await sandbox.create("again", size: 4096, image: device.path, caller: sandbox.root)
+    _ = try await sandbox.create("again", size: nil, image: device.path, caller: sandbox.root)
   }
 
   @Test func needsForceToOverwrite() async throws {
@@ -64,7 +64,7 @@ import VolumeAPI
   @Test func saysWhatFits() async throws {
     let sandbox = try await Sandbox()
     let device = try device(sandbox, size: 16 << 20 + 4096 + 512)
-    for (size, sectorSize) in [(UInt64(8192), 512), (nil, 4096)] {
+    for (size, sectorSize) in [(UInt64(8192), 512), (4096, 512), (nil, 4096)] {
       let error = await volumeError {
         _ = try await sandbox.create(
           size: size, sectorSize: sectorSize, image: device.path, caller: sandbox.root)
