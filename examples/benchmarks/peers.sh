@@ -60,9 +60,10 @@ wait_for() {
 passphrase=$work/passphrase
 printf benchmark >"$passphrase"
 
+# Now and then qemu-img cannot time the derivation of the key ("Unable to get accurate CPU usage").
 luks_image() {
-  qemu-img create -q -f luks --object "secret,id=key,file=$passphrase" \
-    -o key-secret=key,iter-time=10 "$1" "$size"
+  wait_for qemu-img create -q -f luks --object "secret,id=key,file=$passphrase" \
+    -o key-secret=key,iter-time=200 "$1" "$size" 2>/dev/null
 }
 
 start_qemu() {
@@ -88,14 +89,14 @@ start_nbdfuse() {
 
 start_gocryptfs() {
   mkdir "$work/gocryptfs.data" "$work/gocryptfs"
-  gocryptfs -quiet -init -scryptn 10 -passfile "$passphrase" "$work/gocryptfs.data"
-  gocryptfs -quiet -passfile "$passphrase" "$work/gocryptfs.data" "$work/gocryptfs"
+  gocryptfs -quiet -nosyslog -init -scryptn 10 -passfile "$passphrase" "$work/gocryptfs.data"
+  gocryptfs -quiet -nosyslog -passfile "$passphrase" "$work/gocryptfs.data" "$work/gocryptfs"
 }
 
 start_securefs() {
   mkdir "$work/securefs.data" "$work/securefs"
   securefs create --pass benchmark --rounds 1 "$work/securefs.data" >/dev/null
-  securefs mount -b --pass benchmark "$work/securefs.data" "$work/securefs" >/dev/null
+  securefs mount -b --log "$work/securefs.log" --pass benchmark "$work/securefs.data" "$work/securefs" >/dev/null
   wait_for mountpoint -q "$work/securefs"
 }
 
