@@ -8,8 +8,9 @@
 struct Fio {
   private let program: String
 
-  init() throws {
-    guard let program = Program.find("fio") else {
+  /// - Parameter program: its path, nil where it is not installed.
+  init(program: String? = Program.find("fio")) throws {
+    guard let program else {
       throw BenchmarkError(
         .missingProgram, "fio, which makes the load, is not installed",
         advice: "Install it: apt install fio.")

@@ -49,10 +49,11 @@ enum Program {
   }
 }
 
-/// A program that says `ready`, then runs until its standard input ends: also when this process is killed.
+/// A program that says `ready` and then runs until it is stopped. Its standard input ends when this process does,
+/// however that comes about.
 final class Companion {
   private let child: ChildProcess
-  private var input: Descriptor
+  private var input: Descriptor?
   /// Open to the end, so that the program can always write to it.
   private let errors: Descriptor
 
@@ -71,7 +72,8 @@ final class Companion {
     errors.writer = try .open("/dev/null", O_RDONLY)
     input.reader = try .open("/dev/null", O_RDONLY)
     let answer = String(decoding: try ready.reader.readAll(limit: 5), as: UTF8.self)
-    self.input = input.writer
+    let writer = input.writer
+    self.input = consume writer
     self.errors = errors.reader
     guard answer == "ready" else {
       let complaint = String(decoding: try self.errors.readAll(limit: 1 << 16), as: UTF8.self)
@@ -82,7 +84,7 @@ final class Companion {
 
   /// Ends it, by a signal or at the end of its input, and waits.
   func stop(signal: Int32? = nil) {
-    if let devNull = try? Descriptor.open("/dev/null", O_WRONLY) { input = devNull }
+    input = nil
     if let signal { child.signal(signal) }
     _ = try? child.wait()
   }

@@ -36,6 +36,12 @@ struct FioTests {
     #expect(arguments.contains("--direct=0"))
   }
 
+  @Test func saysWhatToInstall() {
+    let error = #expect(throws: BenchmarkError.self) { try Fio(program: nil) }
+    #expect(error?.code == .missingProgram)
+    #expect(error?.advice?.contains("apt install fio") == true)
+  }
+
   @Test func resultsMayFollowNotes() throws {
     let output = """
       note: something

@@ -80,6 +80,27 @@ import Testing
     }
   }
 
+  @Test(arguments: [SIGTERM, SIGINT])
+  func aSignalCleansUp(number: Int32) async throws {
+    try await inDirectory { directory in
+      let null = try Descriptor.open("/dev/null", O_RDWR)
+      let child = try ChildProcess.spawn(
+        programs + "/coffer",
+        arguments: [
+          "bench", "image", "--directory", directory, "--size", "8M", "--seconds", "0.05",
+          "--rounds", "1000",
+        ], environment: ["PATH=/usr/bin:/bin"], descriptors: [(2, null.rawValue)])
+      // The plain file is made last.
+      while try FileManager.default.subpathsOfDirectory(atPath: directory)
+        .allSatisfy({ !$0.hasSuffix("/plain") })
+      {
+        try await Task.sleep(for: .milliseconds(50))
+      }
+      child.signal(number)
+      #expect(try child.wait() == .exited(11))
+    }
+  }
+
   @Test func asksForWhatIsImpossible() async throws {
     try await inDirectory { directory in
       var benchmark = small(in: directory)

@@ -21,6 +21,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../build.sh"
 results=$(realpath -m "${1-$coffer_root/examples/benchmarks/results}")
 shift || true
 size=${BENCH_SIZE-1G}
+shown="examples/benchmarks/peers.sh${1+ RESULTS $*}"
 parent=${BENCH_DIRECTORY-/dev/shm}
 
 require_packages "${coffer_packages[@]}" \
@@ -111,7 +112,7 @@ mkdir -p "$results"
   --beside "qemu=$work/qemu" --beside "nbdfuse=$work/nbdfuse/nbd" \
   --beside "gocryptfs=$work/gocryptfs/file" --beside "securefs=$work/securefs/file" \
   --title "Coffer and other encrypted files through FUSE" \
-  --shown-command "examples/benchmarks/peers.sh" \
+  --shown-command "$shown" \
   --chart "$results/peers.svg" --markdown "$@" >"$results/peers.md"
 {
   echo
