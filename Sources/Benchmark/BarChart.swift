@@ -3,9 +3,9 @@
 struct BarChart {
   let report: Report
 
-  private static let width = 940.0
+  private static let width = 960.0
   private static let margin = 24.0
-  private static let labelWidth = 215.0
+  private static let labelWidth = 235.0
   /// Room for a value right of the longest bar.
   private static let valueWidth = 120.0
   private static let barHeight = 13.0
@@ -97,7 +97,8 @@ struct BarChart {
     of samples: Samples, _ axis: Axis, y: Double
   ) -> (drawing: String, end: Double) {
     let from = Self.plotStart + Self.plotWidth * samples.lowerQuartile / axis.end
-    let to = Self.plotStart + Self.plotWidth * samples.upperQuartile / axis.end
+    // That of a reference may go beyond the axis.
+    let to = Self.plotStart + Self.plotWidth * min(samples.upperQuartile / axis.end, 1)
     guard to - from >= 2 else { return ("", to) }
     let path =
       "M\(Self.pixels(from)) \(Self.pixels(y - 3))v6m0 -3H\(Self.pixels(to))m0 -3v6"

@@ -34,11 +34,30 @@ struct BarChartTests {
   }
 
   @Test func barsAreAsLongAsTheirValues() throws {
-    let widths = Report.sample.svg.matches(of: /class="[sr]\d" x="239" y="[\d.]+" width="([\d.]+)"/)
+    let widths = Report.sample.svg.matches(of: /class="[sr]\d" x="259" y="[\d.]+" width="([\d.]+)"/)
       .compactMap { Double($0.output.1) }
     #expect(widths.count == 6)
     // 4 and 8 GiB/s.
     #expect(abs(widths[1] / widths[0] - 2) < 0.01)
+  }
+
+  @Test func nothingIsOutsideOfThePicture() throws {
+    var panel = Panel(
+      title: "p", unit: "u", groupLabel: "g", groups: ["g"],
+      series: [.init("fast"), .init("wide", isReference: true), .init("far", isReference: true)])
+    panel["g", "fast"] = Samples([10, 10, 10])
+    panel["g", "wide"] = Samples([12, 14, 90])
+    panel["g", "far"] = Samples([1000, 1000, 1000])
+    var report = Report.sample
+    report.panels = [panel]
+    let svg = report.svg
+    let positions = svg.matches(of: /class="value" x="([\d.]+)"/).compactMap {
+      Double($0.output.1)
+    }
+    #expect(positions.count == 3)
+    #expect(positions.allSatisfy { $0 > 0 && $0 < 900 })
+    #expect(svg.matches(of: /class="break"/).count == 1)
+    #expect(try texts(of: svg).contains("1000"))
   }
 
   @Test func controlCharactersDoNotBreakIt() throws {
