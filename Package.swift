@@ -70,7 +70,10 @@ let package = Package(
     .target(name: "FakeServer", path: "Tests/FakeServer", swiftSettings: settings),
     program(
       "coffer",
-      ["Attachment", "VolumeAPI", "KeyManager", "HostSystem", "SecretMemory", argumentParser]),
+      [
+        "Attachment", "Benchmark", "VolumeAPI", "KeyManager", "HostSystem", "SecretMemory",
+        argumentParser,
+      ]),
     .testTarget(name: "cofferTests", dependencies: ["coffer"], swiftSettings: settings),
     program(
       "cofferd",
@@ -129,6 +132,9 @@ let package = Package(
       [
         "Attachment", "ImageMount", "BlockImage", "SectorCipher", "LUKS", "VolumeAPI", "KeyManager",
         "HostSystem", "SecretMemory", systemPackage,
-      ]),
+      ])
+    + layer(
+      "Benchmark", ["ImageMount", "BlockImage", "SectorCipher", "HostSystem", "SecretMemory"],
+      testedWith: ["DataPlaneTesting", "coffer", "cofferd", "mount.coffer"]),
   swiftLanguageModes: [.v6]
 )

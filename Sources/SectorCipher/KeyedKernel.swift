@@ -6,9 +6,9 @@ internal import SecretMemory
 /// A kernel with a key schedule, which it owns.
 // @unchecked: the functions are C functions that only read the context, or claim a part of it
 // atomically; the context lives exactly as long as this value, which cannot be copied.
-struct KeyedKernel: ~Copyable, @unchecked Sendable {
+package struct KeyedKernel: ~Copyable, @unchecked Sendable {
   /// Context, destination, source, sector count, sector size, first tweak, tweak step.
-  typealias Transform =
+  package typealias Transform =
     @convention(c) (
       OpaquePointer?, UnsafeMutableRawPointer?, UnsafeRawPointer?, Int, Int, UInt64, UInt64
     ) -> Void
@@ -17,6 +17,16 @@ struct KeyedKernel: ~Copyable, @unchecked Sendable {
   let encrypt: Transform
   let decrypt: Transform
   let destroy: @convention(c) (OpaquePointer?) -> Void
+
+  package init(
+    context: OpaquePointer, encrypt: @escaping Transform, decrypt: @escaping Transform,
+    destroy: @escaping @convention(c) (OpaquePointer?) -> Void
+  ) {
+    self.context = context
+    self.encrypt = encrypt
+    self.decrypt = decrypt
+    self.destroy = destroy
+  }
 
   deinit { destroy(context) }
 
