@@ -74,39 +74,55 @@ public final class BlockImage: Sendable {
     let wanted = min(clamp(count, at: offset), context.capacity)
     guard wanted > 0 else { return (none, 0) }
     let span = SectorSpan(offset: offset, count: wanted, sectorSize: geometry.sectorSize)
-    let error = load(span, with: context)
+    let error = load(span, to: context.scratch, with: context)
     guard error == 0 else { return (none, error) }
     return (UnsafeRawBufferPointer(start: context.scratch + span.head, count: wanted), 0)
   }
 
-  /// Reads into `target` as much as it holds and the image has.
+  /// Reads into `target` as much as it holds and the image has: whole sectors straight to where they are
+  /// wanted, the rest by way of the context's memory.
   public func read(
     at offset: UInt64, into target: UnsafeMutableRawBufferPointer,
     with context: borrowing IOContext
   ) -> IOResult {
+    let wanted = clamp(target.count, at: offset)
+    let mask = geometry.sectorSize - 1
     var done = 0
-    while done < target.count {
-      let (bytes, error) = read(
-        at: offset &+ UInt64(done), count: target.count - done, with: context)
+    while done < wanted {
+      let position = offset &+ UInt64(done)
+      let whole = (wanted - done) & ~mask
+      let error: Int32
+      let count: Int
+      if Int(truncatingIfNeeded: position) & mask == 0 && whole > 0 {
+        let span = SectorSpan(offset: position, count: whole, sectorSize: geometry.sectorSize)
+        error = load(span, to: target.baseAddress! + done, with: context)
+        count = whole
+      } else {
+        let bytes: UnsafeRawBufferPointer
+        (bytes, error) = read(
+          at: position, count: min(wanted - done, (mask + 1) - Int(position) & mask), with: context)
+        count = bytes.count
+        if error == 0 { memcpy(target.baseAddress! + done, bytes.baseAddress!, count) }
+      }
       if error != 0 { return IOResult(count: done, error: done == 0 ? error : 0) }
-      guard let start = bytes.baseAddress, !bytes.isEmpty else { break }
-      (target.baseAddress! + done).copyMemory(from: start, byteCount: bytes.count)
-      done += bytes.count
+      done += count
     }
     return IOResult(count: done, error: 0)
   }
 
-  /// Reads the span and decrypts it in the context's memory.
+  /// Reads the span and decrypts it in memory that has room for it.
   @inline(__always)
-  private func load(_ span: SectorSpan, with context: borrowing IOContext) -> Int32 {
+  private func load(
+    _ span: SectorSpan, to target: UnsafeMutableRawPointer, with context: borrowing IOContext
+  ) -> Int32 {
     let ticket = locks.readTicket()
-    var error = fetch(span, to: context.scratch)
+    var error = fetch(span, to: target)
     if !locks.isUndisturbed(since: ticket) {
       locks.beginHeldRead(context.slot, span)
-      error = fetch(span, to: context.scratch)
+      error = fetch(span, to: target)
       locks.endHeldRead(context.slot)
     }
-    if error == 0 { decrypt(context.scratch, span.byteCount, at: span.start) }
+    if error == 0 { decrypt(target, span.byteCount, at: span.start) }
     return error
   }
 
@@ -134,6 +150,24 @@ public final class BlockImage: Sendable {
       return IOResult(count: 0, error: 0)
     }
     return store(start, at: offset, count: source.count, with: context)
+  }
+
+  /// Like the other `write`, but whole sectors are encrypted where they lie: afterwards the memory holds
+  /// ciphertext, or what it held.
+  public func write(
+    at offset: UInt64, overwriting source: UnsafeMutableRawBufferPointer,
+    with context: borrowing IOContext
+  ) -> IOResult {
+    let span = SectorSpan(offset: offset, count: source.count, sectorSize: geometry.sectorSize)
+    guard let memory = source.baseAddress, !source.isEmpty, span.isWhole, !isReadOnly,
+      clamp(source.count, at: offset) == source.count
+    else { return write(at: offset, from: UnsafeRawBufferPointer(source), with: context) }
+    encrypt(UnsafeRawPointer(memory), to: memory, span)
+    locks.beginWhole(context.slot, span)
+    let (written, error) = put(span, from: memory)
+    locks.endWhole(context.slot)
+    let done = written & ~15
+    return IOResult(count: done, error: done == 0 ? error : 0)
   }
 
   /// Writes zeros: what punching a hole or zeroing a range comes to.

@@ -4,7 +4,7 @@
 //   ImageMountFixture IMAGE MOUNTPOINT DATA-OFFSET SIZE SECTOR-SIZE IV-TWEAK [OPTION...]
 //
 // Prints `ready` on standard output once mounted; on failure the code and the text of the error on standard
-// error, and exits with 1. An option is `ro`, `allow_other`, `threads=N`, `uid=N`, `gid=N`, or one of `extra`.
+// error, and exits with 1. An option is `ro`, `allow_other`, `transport=NAME`, `cache=NAME`, `threads=N`, `uid=N`, `gid=N`, or one of `extra`.
 
 import BlockImage
 import Glibc
@@ -30,6 +30,10 @@ for option in arguments.dropFirst(7) {
   case "ro": options.readOnly = true
   case "allow_other": options.allowOther = true
   case _ where option.hasPrefix("threads="): options.threadCount = Int(option.dropFirst(8))
+  case _ where option.hasPrefix("transport="):
+    options.transport = .init(rawValue: String(option.dropFirst(10)))!
+  case _ where option.hasPrefix("cache="):
+    options.cache = .init(rawValue: String(option.dropFirst(6)))!
   case _ where option.hasPrefix("uid="): options.uid = UInt32(option.dropFirst(4))
   case _ where option.hasPrefix("gid="): options.gid = UInt32(option.dropFirst(4))
   default: options.extra.append(option)
