@@ -101,6 +101,22 @@ extension RingRequest {
     }
   }
 
+  /// Serves a READ if that needs no waiting; false where nothing was done.
+  @inline(__always)
+  func serveAtOnce(_ server: UnsafeMutablePointer<FileServer>, with context: borrowing IOContext)
+    -> Bool
+  {
+    let wanted = argument(fuse_read_in.self)
+    let target = UnsafeMutableRawBufferPointer(
+      start: payload, count: min(Int(wanted.size), payloadSize))
+    let result = server.pointee.image._withUnsafeGuaranteedRef {
+      $0.readAtOnce(at: wanted.offset, into: target, with: context)
+    }
+    guard let result else { return false }
+    finish(result.count, error: result.error)
+    return true
+  }
+
   @inline(never)
   private func serveOther(
     _ server: UnsafeMutablePointer<FileServer>, with context: borrowing IOContext

@@ -51,7 +51,8 @@ final class RingServer: @unchecked Sendable {
     guard let memory = RingMemory(size) else { throw .current("mmap") }
     stopping = try Pipe.make()
     let keepers = min(processors, size.queueCount, Self.maximumKeepers)
-    let helpers = min(max(processors, 2), 8)
+    // As many requests can wait for the disk, besides the keepers' own.
+    let helpers = image.backing.bypassesCache ? 16 : 8
     let team = UnsafeMutablePointer<RingTeam>.allocate(capacity: 1)
     team.initialize(
       to: RingTeam(

@@ -34,6 +34,8 @@ struct RingTeam: ~Copyable {
   let failure = Atomic<Int32>(0)
   private(set) var count = 0
   private let server: UnsafeMutablePointer<FileServer>
+  /// Whether every request waits for the disk.
+  private let bypassesCache: Bool
   private let threads: UnsafeMutablePointer<RingThread>
   /// A bit for each helper that has nothing to do.
   private let idleHelpers = Atomic<UInt64>(0)
@@ -48,6 +50,7 @@ struct RingTeam: ~Copyable {
     server: UnsafeMutablePointer<FileServer>, keeperCount: Int, helperCount: Int, waiterCount: Int
   ) {
     self.server = server
+    bypassesCache = server.pointee.image._withUnsafeGuaranteedRef { $0.backing.bypassesCache }
     self.keeperCount = keeperCount
     self.helperCount = helperCount
     self.waiterCount = waiterCount
@@ -142,7 +145,7 @@ struct RingTeam: ~Copyable {
           coffer_ring_send(ring, threads[someWaiter()].ring, tag(entry, .handedOver))
           continue
         }
-        if role == .helper && event == .request {
+        if role == .helper && event == .request && !bypassesCache {
           coffer_ring_send(ring, threads[keeper(of: entry)].ring, tag(entry, .handedOver))
           continue
         }
@@ -156,7 +159,18 @@ struct RingTeam: ~Copyable {
       let request = entry.pointee.request
       let isBig = request.byteCount >= Self.bigRequest
       entry.pointee.used = max(entry.pointee.used, max(4096, request.byteCount))
-      request.serve(server, with: thread.pointee.context)
+      if role == .keeper, request.operation == FUSE_READ {
+        // What waits behind the keeper would wait for the disk, too, and the disk for more to do.
+        if !request.serveAtOnce(server, with: thread.pointee.context) {
+          if !bypassesCache || keptCount > 1, let helper = takeIdleHelper() {
+            coffer_ring_send(ring, threads[helper].ring, tag(entry, .handedOver))
+            continue
+          }
+          request.serve(server, with: thread.pointee.context)
+        }
+      } else {
+        request.serve(server, with: thread.pointee.context)
+      }
       if role == .waiter {
         coffer_ring_send(ring, threads[keeper(of: entry)].ring, tag(entry, .served))
       } else {
