@@ -102,7 +102,7 @@ let package = Package(
       .target(
         name: "DataPlaneTesting",
         dependencies: ["BlockImage", "HostSystem", "SecretMemory", "SectorCipher"],
-        path: "Tests/DataPlaneTesting", swiftSettings: settings)
+        path: "Tests/DataPlaneTesting", swiftSettings: settings),
     ]
     + layer("KeyManager", ["SecretMemory"])
     + layer("KeyStore", ["KeyManager", "CCrypto", "HostSystem", "SecretMemory", grdb])
@@ -113,7 +113,8 @@ let package = Package(
     + layer(
       "VolumeManager",
       [
-        "KeyManager", "VolumeAPI", "LUKS", "HostSystem", "SecretMemory", "CLinux", systemPackage, grdb,
+        "KeyManager", "VolumeAPI", "LUKS", "HostSystem", "SecretMemory", "CLinux", systemPackage,
+        grdb,
       ],
       testedWith: ["KeyStore", "cofferd"])
     + layer(

@@ -147,6 +147,7 @@ extension SectorCipher {
     }
     do {
       try self.init(key: volumeKey.bytes, sectorSize: header.geometry.sectorSize)
+      Leftovers.wipe()
     } catch {
       throw VolumeError(.unsupportedImage, "cannot decrypt \(path): \(error)")
     }

@@ -5,11 +5,6 @@
 
 void coffer_wipe(void *memory, size_t count) { explicit_bzero(memory, count); }
 
-__attribute__((noinline)) void coffer_wipe_stack(void) {
-  unsigned char used[64 * 1024];
-  explicit_bzero(used, sizeof(used));
-}
-
 int coffer_equal_in_constant_time(const void *a, const void *b, size_t count) {
   const unsigned char *x = a, *y = b;
   volatile unsigned char difference = 0;

@@ -11,7 +11,7 @@ public struct LoopDevice: ~Copyable, Sendable {
   ///
   /// - Parameter label: kept with the device; 63 bytes at most.
   public static func attach(
-    to file: borrowing Descriptor, readOnly: Bool, label: String
+    to file: borrowing Descriptor, readOnly: Bool, label: String = ""
   ) throws(SystemError) -> LoopDevice {
     var number: Int32 = 0
     let descriptor = coffer_loop_attach(

@@ -30,7 +30,7 @@ enum Library {
     _ = prepared
     logMessages.removeAll()
     let result = body()
-    StackMemory.wipeUnused()
+    Leftovers.wipe()
     if result >= 0 { return result }
     throw failure(what, file, errno: -result)
   }

@@ -24,6 +24,11 @@ def ext4(root_site):
     return with_file_system(root_site, "16M", "mkfs.ext4", "-q", "-F", "-E", "nodiscard")
 
 
+def own_mounts(site):
+    """On the test's own directories, and where the helper hides the decrypted image."""
+    return host.mounts(site.work) + host.mounts("/run/coffer")
+
+
 def check_usable(site, directory, document, kind="ext4"):
     (directory / "letter").write_bytes(b"Dear all")
     os.sync()
@@ -38,27 +43,27 @@ def check_usable(site, directory, document, kind="ext4"):
 def test_umount_undoes_everything(root_site, ext4, options):
     loops = host.volume_loops()
     directory = root_site.directory()
-    before = host.mounts()
+    before = own_mounts(root_site)
     for _ in range(2):
         mount(root_site, "-t", "coffer", ext4["name"], directory, "-o", options).ok()
         check_usable(root_site, directory, ext4)
         run(["umount", directory], env=root_site.environment).ok()
         assert host.eventually(lambda: host.volume_loops() == loops), host.volume_loops()
         assert gone(root_site, directory)
-        assert host.mounts() == before
+        assert own_mounts(root_site) == before
     assert root_site.json("volume", "show", ext4["name"]) == ext4
 
 
 def test_detach_undoes_everything(root_site, ext4):
     """When it returns, nothing is left."""
-    loops, before = host.volume_loops(), host.mounts()
+    loops, before = host.volume_loops(), own_mounts(root_site)
     directory = root_site.directory()
     root_site.coffer("mount", ext4["name"], directory, "-o", "fs=ext4").ok()
     check_usable(root_site, directory, ext4)
     pid = root_site.server(directory)
     root_site.coffer("detach", directory).ok()
     assert not host.is_running(pid)
-    assert (host.volume_loops(), host.mounts()) == (loops, before)
+    assert (host.volume_loops(), own_mounts(root_site)) == (loops, before)
 
 
 def test_data_stay(root_site, ext4):
@@ -144,7 +149,7 @@ def test_an_ordinary_user_is_told_why_not(user_site):
 
 def test_server_killed_under_a_file_system(root_site, ext4):
     """Detach cleans the file system, the loop device and the dead attachment."""
-    loops, before = host.volume_loops(), host.mounts()
+    loops, before = host.volume_loops(), own_mounts(root_site)
     directory = root_site.directory()
     mount(root_site, "-t", "coffer", "-o", "fs=ext4", ext4["name"], directory).ok()
     (directory / "synced").write_bytes(b"synced")
@@ -154,7 +159,7 @@ def test_server_killed_under_a_file_system(root_site, ext4):
     assert host.eventually(lambda: not host.is_running(pid))
     root_site.coffer("detach", directory).ok()
     assert host.eventually(lambda: host.volume_loops() == loops), host.volume_loops()
-    assert host.mounts() == before
+    assert own_mounts(root_site) == before
     mount(root_site, "-t", "coffer", "-o", "fs=ext4", ext4["name"], directory).ok()
     assert (directory / "synced").read_bytes() == b"synced"
     umount(root_site, directory)

@@ -124,6 +124,7 @@ def test_block_device_that_is_not_empty(root_site, device):
     assert root_site.snapshot() == before
     subprocess.run(["e2fsck", "-fn", device], check=True, capture_output=True)
     root_site.coffer("volume", "create", "over it", "--image", device, "--force").ok()
+    root_site.coffer("volume", "delete", "over it").ok()
 
 
 def test_size_on_a_block_device_is_not_ignored(root_site, device):

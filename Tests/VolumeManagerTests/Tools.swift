@@ -55,6 +55,8 @@ enum Tool {
 
 /// Stock cryptsetup.
 enum Cryptsetup {
+  // The members of the LUKS2 header.
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   struct Metadata: Decodable {
     struct Token: Decodable {
       var type: String

@@ -11,7 +11,9 @@ import Testing
     #expect(ByteCount(argument: text)?.bytes == bytes)
   }
 
-  @Test(arguments: ["", "G", "-1", "1.5G", "1X", "1GiBB", " 1", "99999999999999999999", "99999999P"])
+  @Test(arguments: [
+    "", "G", "-1", "1.5G", "1X", "1GiBB", " 1", "99999999999999999999", "99999999P",
+  ])
   func refuses(text: String) {
     #expect(ByteCount(argument: text) == nil)
   }

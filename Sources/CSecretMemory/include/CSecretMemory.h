@@ -6,8 +6,9 @@
 /// explicit_bzero(3): clears memory in a way that the optimiser keeps.
 void coffer_wipe(void *memory, size_t count);
 
-/// Clears the 64 KiB of stack below the caller, where functions that have returned left what they held.
-void coffer_wipe_stack(void);
+/// Clears what functions that have returned left behind: the 64 KiB of stack below the caller, and the vector
+/// registers that belong to nobody across calls.
+void coffer_wipe_leftovers(void);
 
 /// Compares without a data-dependent branch. 1 when equal, 0 when not.
 int coffer_equal_in_constant_time(const void *a, const void *b, size_t count);
