@@ -35,7 +35,6 @@ coffer_ring *coffer_ring_open(unsigned depth, int fuse, int image) {
                IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
       .cq_entries = 4 * depth,
   };
-  if (getenv("COFFER_RING_FLAGS")) parameters.flags = strtoul(getenv("COFFER_RING_FLAGS"), NULL, 0);
   int result = io_uring_queue_init_params(depth, &ring->uring, &parameters);
   if (result < 0) {
     free(ring);

@@ -256,6 +256,22 @@ struct LifeCycleTests {
     #expect(seen == "permissionDenied")
   }
 
+  /// A user whose limit leaves no memory for rings.
+  @Test func withoutRingsOnlyWhoDemandsThemFails() throws {
+    try DeviceMode.allowUsers()
+    let image = try TestImage(size: 1 << 20)
+    let demanded = code {
+      _ = try FixtureMount(
+        image, options: ["transport=uring"], user: "nobody", lockedMemory: 16 << 10)
+    }
+    #expect(demanded == "noRings")
+    let mount = try FixtureMount(
+      image, options: ["transport=auto"], user: "nobody", lockedMemory: 16 << 10)
+    let read = try Command.run(
+      "/usr/sbin/runuser", ["-u", "nobody", "--", "/usr/bin/head", "-c", "10", mount.file])
+    #expect(read.status == 0)
+  }
+
   /// The limit is that of an ordinary user; root may lock without one.
   @Test func unlockedMemoryIsReported() throws {
     try DeviceMode.allowUsers()
