@@ -65,6 +65,7 @@ let package = Package(
     shim("CCrypto", links: ["crypto"]),
     shim("CCryptsetup", links: ["cryptsetup"]),
     shim("CFuse", links: ["fuse3"]),
+    shim("CURing", links: ["uring"]),
     shim("CCurl", links: ["curl"]),
     shim("CXTS"),
     .target(name: "FakeServer", path: "Tests/FakeServer", swiftSettings: settings),
@@ -94,7 +95,7 @@ let package = Package(
       "BlockImage", ["SectorCipher", "HostSystem", "SecretMemory", "CLinux", systemPackage],
       testedWith: ["DataPlaneTesting"])
     + layer(
-      "ImageMount", ["CFuse", "BlockImage", "HostSystem", "CLinux", systemPackage],
+      "ImageMount", ["CFuse", "CURing", "BlockImage", "HostSystem", "CLinux", systemPackage],
       testedWith: ["ImageMountFixture", "DataPlaneTesting"])
     + [
       .executableTarget(

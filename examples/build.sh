@@ -15,7 +15,7 @@ coffer_scratch=$coffer_root/.build-release
 
 coffer_packages=(
   binutils ca-certificates git libc6-dev libstdc++-12-dev
-  libcryptsetup-dev libcurl4-openssl-dev libfuse3-dev libsqlite3-dev libssl-dev
+  libcryptsetup-dev libcurl4-openssl-dev libfuse3-dev libsqlite3-dev libssl-dev liburing-dev
   fuse3 e2fsprogs mount
 )
 

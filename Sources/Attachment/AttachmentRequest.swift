@@ -28,6 +28,38 @@ public struct AttachmentRequest: Sendable, Codable, Equatable {
   public var gid: UInt32?
   /// Mount the file system inside instead of showing the image.
   public var fileSystem: InnerFileSystem?
+  public var transport = Transport.auto
+  public var cache = Cache.auto
+  public var backingCache = BackingCache.auto
+  /// Punch holes into the image where the user punches them into the decrypted one.
+  public var discard = false
+
+  /// How requests travel from the kernel to the serving process.
+  public enum Transport: String, Sendable, Codable, CaseIterable {
+    /// io_uring where the kernel offers it, otherwise classic.
+    case auto
+    /// /dev/fuse.
+    case classic
+    /// FUSE over io_uring, or an error.
+    case uring
+  }
+
+  /// What the kernel's page cache does with the decrypted image.
+  public enum Cache: String, Sendable, Codable, CaseIterable {
+    /// Reads are cached, writes go to the image at once.
+    case auto
+    case none
+    /// Writes too wait in the cache, for the kernel or fsync(2).
+    case writeback
+  }
+
+  /// What the kernel's page cache does with the encrypted image.
+  public enum BackingCache: String, Sendable, Codable, CaseIterable {
+    /// Reads and writes are cached.
+    case auto
+    /// O_DIRECT.
+    case none
+  }
 
   /// - Parameters:
   ///   - volume: as the user gave it; a path may be relative.
@@ -74,7 +106,7 @@ public struct AttachmentStatus: Sendable, Codable, Equatable {
   public var sectorSize: Int
   /// Which implementation of AES-XTS runs.
   public var cipherKernel: String
-  /// How requests travel: `classic` is /dev/fuse.
+  /// How requests travel: `classic` is /dev/fuse, `uring` is FUSE over io_uring.
   public var transport: String
   /// What the user should know, for example that a damaged header copy was healed.
   public var notices: [String]

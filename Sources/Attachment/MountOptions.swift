@@ -34,6 +34,11 @@ public enum MountOptions {
       case ("key-id", let value?):
         guard let id = KeyID(value) else { throw invalid(option, "that is not a key ID") }
         request.keyID = id
+      case ("transport", let value?): request.transport = try choice(value, option)
+      case ("cache", let value?): request.cache = try choice(value, option)
+      case ("backing-cache", let value?): request.backingCache = try choice(value, option)
+      case ("discard", nil): request.discard = true
+      case ("nodiscard", nil): request.discard = false
       case ("socket", let value?): request.socket = value
       case ("project", let value?): request.project = value
       case _ where passedToFileSystem.contains(name) && value == nil: inner.append(option)
@@ -68,10 +73,21 @@ public enum MountOptions {
     return number
   }
 
+  private static func choice<Choice: RawRepresentable<String> & CaseIterable>(
+    _ text: String, _ option: String
+  ) throws(VolumeError) -> Choice {
+    guard let choice = Choice(rawValue: text) else {
+      let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+      throw invalid(option, "it is one of \(known)")
+    }
+    return choice
+  }
+
   private static func invalid(_ option: String, _ reason: String) -> VolumeError {
     VolumeError(
       .invalidRequest, "mount option '\(option)': \(reason)",
       advice: "Coffer's own are ro, nosuid, nodev, noexec, allow_other, uid=, gid=, fs[=TYPE], "
-        + "key-id=, socket= and project=; -s passes over unknown ones.")
+        + "key-id=, transport=, cache=, backing-cache=, discard, socket= and project=; "
+        + "-s passes over unknown ones.")
   }
 }

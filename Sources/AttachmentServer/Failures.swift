@@ -27,7 +27,7 @@ extension VolumeError {
   init(_ error: ImageMountError) {
     let code: VolumeErrorCode =
       switch error.code {
-      case .noFuseDevice, .noFusermount: .noFuse
+      case .noFuseDevice, .noFusermount, .noRings: .noFuse
       case .mountpointMissing, .mountpointNotDirectory, .mountpointNotEmpty, .alreadyMounted,
         .mountpointStale, .notMounted:
         .badMountpoint

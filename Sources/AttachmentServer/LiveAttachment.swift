@@ -41,22 +41,27 @@ struct LiveAttachment {
     else {
       throw VolumeError(.unsupportedImage, "the header of \(path) describes an impossible segment")
     }
-    let image = BlockImage(
-      descriptor: volume.takeImage(), geometry: geometry, cipher: cipher,
-      readOnly: request.readOnly)
-    let status = AttachmentStatus(
-      id: .random(), request: request, volumeID: volumeID, keyID: keyID, image: path,
-      size: geometry.size, sectorSize: geometry.sectorSize, cipherKernel: cipher.kernel.rawValue,
-      transport: "classic", notices: header.notices)
-    if isUnwanted() {
-      throw VolumeError(.internalFailure, "whoever asked for the attachment has gone")
-    }
+    let image: BlockImage
     let mount: ImageMount
+    do {
+      image = try BlockImage.open(
+        descriptor: volume.takeImage(), geometry: geometry, cipher: cipher,
+        readOnly: request.readOnly,
+        BackingOptions(bypassesCache: request.backingCache == .none, discards: request.discard))
+    } catch {
+      throw VolumeError(
+        .invalidRequest, "\(path) cannot be used without the page cache: \(error.reason)",
+        advice: "Leave --backing-cache none out.")
+    }
     do {
       mount = try ImageMount.mount(image, ImageMountOptions(request, notice: notice))
     } catch {
       throw VolumeError(error)
     }
+    let status = AttachmentStatus(
+      id: .random(), request: request, volumeID: volumeID, keyID: keyID, image: path,
+      size: geometry.size, sectorSize: geometry.sectorSize, cipherKernel: cipher.kernel.rawValue,
+      transport: mount.transport.rawValue, notices: header.notices)
     do {
       return try await announce(mount, status, to: service)
     } catch {
@@ -160,6 +165,18 @@ extension ImageMountOptions {
     noexec = request.noExecution
     uid = request.uid
     gid = request.gid
+    transport =
+      switch request.transport {
+      case .auto: .auto
+      case .classic: .classic
+      case .uring: .uring
+      }
+    cache =
+      switch request.cache {
+      case .auto: .auto
+      case .none: .none
+      case .writeback: .writeback
+      }
     self.notice = notice
   }
 }

@@ -27,7 +27,14 @@ public final class BlockImage: Sendable {
   public let geometry: BlockGeometry
   /// Every change fails with EROFS.
   public let isReadOnly: Bool
+  /// How the image is reached.
+  public let backing: BackingOptions
   let locks = RangeLocks()
+  /// What reads and writes of the image are multiples of, in bytes: the sector size, or more where the page cache
+  /// is bypassed. At most 4096.
+  private let unit: Int
+  /// Whether the kernel can tell that a read would wait for the disk.
+  private let knowsWhatIsCached: Bool
   private let descriptor: Descriptor
   private let cipher: SectorCipher
   private let flushes = FlushGroup()
@@ -36,15 +43,52 @@ public final class BlockImage: Sendable {
   ///   - descriptor: the image, a regular file or a block device, open for reading, and for writing unless
   ///     `readOnly`. Not with O_APPEND.
   ///   - cipher: with the volume key, for sectors of `geometry.sectorSize`.
-  public init(
+  public convenience init(
     descriptor: consuming Descriptor, geometry: BlockGeometry, cipher: SectorCipher,
     readOnly: Bool
   ) {
+    self.init(
+      descriptor, geometry, cipher, readOnly: readOnly, BackingOptions(), unit: geometry.sectorSize)
+  }
+
+  /// The same with a choice of how the image is reached.
+  ///
+  /// - Throws: `fcntl` EINVAL where the page cache cannot be bypassed: the file system does not support it, or the
+  ///   data are not aligned as it demands.
+  public static func open(
+    descriptor: consuming Descriptor, geometry: BlockGeometry, cipher: SectorCipher,
+    readOnly: Bool, _ backing: BackingOptions
+  ) throws(SystemError) -> BlockImage {
+    var unit = geometry.sectorSize
+    if backing.bypassesCache {
+      var alignment: UInt32 = 0
+      guard coffer_bypass_page_cache(descriptor.rawValue, &alignment) == 0 else {
+        throw .current("fcntl")
+      }
+      // Who does not tell is content with pages, as far as is known.
+      unit = max(unit, alignment == 0 ? 4096 : Int(alignment))
+      guard unit <= 4096, geometry.dataOffset % UInt64(unit) == 0,
+        geometry.size % UInt64(unit) == 0
+      else { throw SystemError(.invalidArgument, call: "fcntl", subject: "O_DIRECT") }
+    }
+    return BlockImage(descriptor, geometry, cipher, readOnly: readOnly, backing, unit: unit)
+  }
+
+  private init(
+    _ descriptor: consuming Descriptor, _ geometry: BlockGeometry, _ cipher: SectorCipher,
+    readOnly: Bool, _ backing: BackingOptions, unit: Int
+  ) {
     precondition(cipher.sectorSize == geometry.sectorSize)
-    self.descriptor = descriptor
     self.geometry = geometry
     self.cipher = cipher
     self.isReadOnly = readOnly
+    self.backing = backing
+    self.unit = unit
+    var byte: UInt8 = 0
+    knowsWhatIsCached =
+      !backing.bypassesCache
+      && (coffer_read_cached(descriptor.rawValue, &byte, 1, 0) >= 0 || errno == EAGAIN)
+    self.descriptor = descriptor
   }
 
   /// Working memory for one thread.
@@ -73,40 +117,84 @@ public final class BlockImage: Sendable {
     let none = UnsafeRawBufferPointer(start: context.scratch, count: 0)
     let wanted = min(clamp(count, at: offset), context.capacity)
     guard wanted > 0 else { return (none, 0) }
-    let span = SectorSpan(offset: offset, count: wanted, sectorSize: geometry.sectorSize)
-    let error = load(span, with: context)
+    let span = SectorSpan(offset: offset, count: wanted, sectorSize: unit)
+    let error = load(span, to: context.scratch, with: context)
     guard error == 0 else { return (none, error) }
     return (UnsafeRawBufferPointer(start: context.scratch + span.head, count: wanted), 0)
   }
 
-  /// Reads into `target` as much as it holds and the image has.
+  /// Reads into `target` as much as it holds and the image has: whole sectors straight to where they are
+  /// wanted, the rest by way of the context's memory.
   public func read(
     at offset: UInt64, into target: UnsafeMutableRawBufferPointer,
     with context: borrowing IOContext
   ) -> IOResult {
+    let wanted = clamp(target.count, at: offset)
+    let mask = unit - 1
     var done = 0
-    while done < target.count {
-      let (bytes, error) = read(
-        at: offset &+ UInt64(done), count: target.count - done, with: context)
+    while done < wanted {
+      let position = offset &+ UInt64(done)
+      let target = target.baseAddress! + done
+      let head = Int(truncatingIfNeeded: position) & mask
+      let whole = head == 0 ? (wanted - done) & ~mask : 0
+      let error: Int32
+      let count: Int
+      if whole > 0 && isUsable(target) {
+        let span = SectorSpan(offset: position, count: whole, sectorSize: unit)
+        error = load(span, to: target, with: context)
+        count = whole
+      } else {
+        let bytes: UnsafeRawBufferPointer
+        let piece = isUsable(target) ? mask + 1 - head : context.capacity
+        (bytes, error) = read(at: position, count: min(wanted - done, piece), with: context)
+        count = bytes.count
+        if error == 0 { memcpy(target, bytes.baseAddress!, count) }
+      }
       if error != 0 { return IOResult(count: done, error: done == 0 ? error : 0) }
-      guard let start = bytes.baseAddress, !bytes.isEmpty else { break }
-      (target.baseAddress! + done).copyMemory(from: start, byteCount: bytes.count)
-      done += bytes.count
+      done += count
     }
     return IOResult(count: done, error: 0)
   }
 
-  /// Reads the span and decrypts it in the context's memory.
-  @inline(__always)
-  private func load(_ span: SectorSpan, with context: borrowing IOContext) -> Int32 {
+  /// Like `read`, for whole sectors that the page cache holds; nil where it would have to wait for the disk or
+  /// for a writer, or the range is not of that kind.
+  public func readAtOnce(
+    at offset: UInt64, into target: UnsafeMutableRawBufferPointer,
+    with context: borrowing IOContext
+  ) -> IOResult? {
+    guard knowsWhatIsCached else {
+      return backing.bypassesCache ? nil : read(at: offset, into: target, with: context)
+    }
+    guard let memory = target.baseAddress, clamp(target.count, at: offset) == target.count,
+      (Int(truncatingIfNeeded: offset) | target.count) & (unit - 1) == 0
+    else { return nil }
     let ticket = locks.readTicket()
-    var error = fetch(span, to: context.scratch)
+    let count = coffer_read_cached(
+      descriptor.rawValue, memory, target.count, off_t(geometry.dataOffset + offset))
+    guard count == target.count, locks.isUndisturbed(since: ticket) else { return nil }
+    decrypt(memory, count, at: offset)
+    return IOResult(count: count, error: 0)
+  }
+
+  /// Whether the image can be read straight into memory there: O_DIRECT wants it aligned.
+  @inline(__always)
+  private func isUsable(_ memory: UnsafeMutableRawPointer) -> Bool {
+    !backing.bypassesCache || Int(bitPattern: memory) & (unit - 1) == 0
+  }
+
+  /// Reads the span and decrypts it in memory that has room for it.
+  @inline(__always)
+  private func load(
+    _ span: SectorSpan, to target: UnsafeMutableRawPointer, with context: borrowing IOContext
+  ) -> Int32 {
+    let ticket = locks.readTicket()
+    var error = fetch(span, to: target)
     if !locks.isUndisturbed(since: ticket) {
       locks.beginHeldRead(context.slot, span)
-      error = fetch(span, to: context.scratch)
+      error = fetch(span, to: target)
       locks.endHeldRead(context.slot)
     }
-    if error == 0 { decrypt(context.scratch, span.byteCount, at: span.start) }
+    if error == 0 { decrypt(target, span.byteCount, at: span.start) }
     return error
   }
 
@@ -117,8 +205,33 @@ public final class BlockImage: Sendable {
 
   @inline(__always)
   private func decrypt(_ memory: UnsafeMutableRawPointer, _ byteCount: Int, at offset: UInt64) {
+    if backing.discards { return decryptAroundHoles(memory, byteCount, at: offset) }
     cipher.decrypt(
       memory, to: memory, byteCount: byteCount, firstTweak: geometry.tweak(at: offset))
+  }
+
+  /// Sectors whose ciphertext is zeros stay zeros.
+  @inline(never)
+  private func decryptAroundHoles(
+    _ memory: UnsafeMutableRawPointer, _ byteCount: Int, at offset: UInt64
+  ) {
+    let sector = geometry.sectorSize
+    var start = 0
+    while start < byteCount {
+      var end = start
+      while end < byteCount && !isZero(memory + end, sector) { end += sector }
+      if end > start {
+        cipher.decrypt(
+          memory + start, to: memory + start, byteCount: end - start,
+          firstTweak: geometry.tweak(at: offset + UInt64(start)))
+      }
+      start = end + sector
+    }
+  }
+
+  @inline(__always)
+  private func isZero(_ memory: UnsafeMutableRawPointer, _ count: Int) -> Bool {
+    memory.loadUnaligned(as: UInt64.self) == 0 && memcmp(memory, memory + 8, count - 8) == 0
   }
 
   // MARK: Writing
@@ -136,7 +249,27 @@ public final class BlockImage: Sendable {
     return store(start, at: offset, count: source.count, with: context)
   }
 
-  /// Writes zeros: what punching a hole or zeroing a range comes to.
+  /// Like the other `write`, but whole sectors are encrypted where they lie: afterwards the memory holds
+  /// ciphertext, or what it held.
+  public func write(
+    at offset: UInt64, overwriting source: UnsafeMutableRawBufferPointer,
+    with context: borrowing IOContext
+  ) -> IOResult {
+    let span = SectorSpan(offset: offset, count: source.count, sectorSize: unit)
+    guard let memory = source.baseAddress, !source.isEmpty, span.isWhole, !isReadOnly,
+      isUsable(memory),
+      clamp(source.count, at: offset) == source.count
+    else { return write(at: offset, from: UnsafeRawBufferPointer(source), with: context) }
+    encrypt(UnsafeRawPointer(memory), to: memory, span)
+    locks.beginWhole(context.slot, span)
+    let (written, error) = put(span, from: memory)
+    locks.endWhole(context.slot)
+    let done = written & ~15
+    return IOResult(count: done, error: done == 0 ? error : 0)
+  }
+
+  /// Makes the range read as zeros: what punching a hole or zeroing a range comes to. Unless
+  /// `BackingOptions.discards` is chosen, it writes them.
   ///
   /// A hole in the image would not do. It reads as zero ciphertext, which decrypts to noise, for Coffer as for
   /// dm-crypt. To treat zero ciphertext as zeros would make a private format of it, and would let whoever
@@ -144,6 +277,40 @@ public final class BlockImage: Sendable {
   ///
   /// - Returns: 0 or an errno; the range up to the end of the image is zeroed before ENOSPC.
   public func zero(at offset: UInt64, count: UInt64, with context: borrowing IOContext) -> Int32 {
+    guard backing.discards, !isReadOnly, offset < geometry.size else {
+      return writeZeros(at: offset, count: count, with: context)
+    }
+    // Whole units are punched, what is left at both ends is written.
+    let mask = UInt64(unit - 1)
+    let end = offset + min(count, geometry.size - offset)
+    let first = (offset + mask) & ~mask
+    let last = end & ~mask
+    guard first < last else { return writeZeros(at: offset, count: count, with: context) }
+    var error = writeZeros(at: offset, count: first - offset, with: context)
+    if error == 0 { error = punch(first, last - first, with: context) }
+    if error == 0 { error = writeZeros(at: last, count: end - last, with: context) }
+    return error == 0 && count > end - offset ? ENOSPC : error
+  }
+
+  private func punch(
+    _ offset: UInt64, _ count: UInt64, with context: borrowing IOContext
+  ) -> Int32 {
+    let span = SectorSpan(offset: offset, count: Int(count), sectorSize: unit)
+    locks.beginWhole(context.slot, span)
+    while coffer_punch_hole(descriptor.rawValue, geometry.dataOffset + offset, count) != 0 {
+      if errno == EINTR { continue }
+      let error = errno
+      locks.endWhole(context.slot)
+      // A file system that cannot punch holes; zeros in writing are as good.
+      return error == EOPNOTSUPP ? writeZeros(at: offset, count: count, with: context) : error
+    }
+    locks.endWhole(context.slot)
+    return 0
+  }
+
+  private func writeZeros(
+    at offset: UInt64, count: UInt64, with context: borrowing IOContext
+  ) -> Int32 {
     var position = offset
     var left = count
     while left > 0 {
@@ -167,7 +334,7 @@ public final class BlockImage: Sendable {
     var done = 0
     while done < wanted {
       let span = SectorSpan(
-        offset: offset + UInt64(done), count: wanted - done, sectorSize: geometry.sectorSize,
+        offset: offset + UInt64(done), count: wanted - done, sectorSize: unit,
         capacity: context.scratchSize)
       let piece = source.map { $0 + done }
       let (written, error) =
@@ -200,7 +367,7 @@ public final class BlockImage: Sendable {
   ) -> (written: Int, error: Int32) {
     locks.beginPartial(context.slot, span)
     defer { locks.endPartial(context.slot) }
-    let sector = geometry.sectorSize
+    let sector = unit
     let last = span.byteCount - sector
     if span.head > 0 {
       let error = loadSector(context.scratch, at: span.start)
@@ -221,8 +388,8 @@ public final class BlockImage: Sendable {
 
   private func loadSector(_ memory: UnsafeMutableRawPointer, at offset: UInt64) -> Int32 {
     let error = readFully(
-      descriptor.rawValue, memory, geometry.sectorSize, at: geometry.dataOffset + offset)
-    if error == 0 { decrypt(memory, geometry.sectorSize, at: offset) }
+      descriptor.rawValue, memory, unit, at: geometry.dataOffset + offset)
+    if error == 0 { decrypt(memory, unit, at: offset) }
     return error
   }
 

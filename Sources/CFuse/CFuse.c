@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static _Thread_local void *thread_state;
@@ -14,9 +15,43 @@ void *coffer_fuse_thread_state(void) { return thread_state; }
 
 void coffer_fuse_set_thread_state(void *state) { thread_state = state; }
 
-int coffer_fuse_reply_open(fuse_req_t request, int direct) {
-  struct fuse_open_out reply = {.open_flags = FOPEN_KEEP_CACHE};
-  if (direct) reply.open_flags |= FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
+// What the calling thread wants beyond libfuse's part of INIT; 0 again when it has been asked for.
+static _Thread_local uint64_t wanted_flags;
+static _Thread_local uint64_t agreed_flags;
+
+static ssize_t receive(int fd, void *memory, size_t size, void *data) {
+  (void)data;
+  ssize_t count = read(fd, memory, size);
+  const struct fuse_in_header *header = memory;
+  const struct fuse_init_in *init = (const struct fuse_init_in *)(header + 1);
+  if (wanted_flags == 0 || count < (ssize_t)(sizeof(*header) + sizeof(*init))) return count;
+  if (header->opcode == FUSE_INIT && init->flags & FUSE_INIT_EXT)
+    agreed_flags = wanted_flags & (init->flags | (uint64_t)init->flags2 << 32);
+  return count;
+}
+
+static ssize_t answer(int fd, struct iovec *parts, int count, void *data) {
+  (void)data;
+  if (wanted_flags != 0 && count == 2 && parts[1].iov_len == sizeof(struct fuse_init_out)) {
+    struct fuse_init_out *init = parts[1].iov_base;
+    if (agreed_flags != 0) init->flags |= FUSE_INIT_EXT | (uint32_t)agreed_flags;
+    init->flags2 |= (uint32_t)(agreed_flags >> 32);
+    wanted_flags = 0;
+  }
+  return writev(fd, parts, count);
+}
+
+int coffer_fuse_take_connection(struct fuse_session *session, int fd, uint64_t wanted) {
+  static const struct fuse_custom_io io = {.read = receive, .writev = answer};
+  wanted_flags = wanted;
+  agreed_flags = 0;
+  return fuse_session_custom_io(session, &io, fd);
+}
+
+uint64_t coffer_fuse_agreed(void) { return agreed_flags; }
+
+int coffer_fuse_reply_open(fuse_req_t request, uint32_t flags) {
+  struct fuse_open_out reply = {.open_flags = flags};
   return fuse_reply_buf(request, (const char *)&reply, sizeof(reply));
 }
 

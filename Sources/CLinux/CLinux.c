@@ -11,8 +11,10 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -58,6 +60,24 @@ int coffer_block_device_size(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETS
 
 int coffer_allocate_blocks(int fd, uint64_t offset, uint64_t length) {
   return fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
+}
+
+int coffer_punch_hole(int fd, uint64_t offset, uint64_t length) {
+  return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
+}
+
+int coffer_bypass_page_cache(int fd, uint32_t *alignment) {
+  struct statx status;
+  *alignment = 0;
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) == 0 && status.stx_mask & STATX_DIOALIGN)
+    *alignment = status.stx_dio_offset_align;
+  int flags = fcntl(fd, F_GETFL);
+  return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_DIRECT);
+}
+
+ssize_t coffer_read_cached(int fd, void *memory, size_t count, off_t offset) {
+  struct iovec part = {.iov_base = memory, .iov_len = count};
+  return preadv2(fd, &part, 1, offset, RWF_NOWAIT);
 }
 
 int coffer_set_not_dumpable(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }

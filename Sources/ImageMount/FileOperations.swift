@@ -2,7 +2,7 @@ import BlockImage
 import CFuse
 import Glibc
 
-/// The requests of the kernel, for libfuse. Functions and closures here capture nothing: libfuse calls them
+/// The requests that come through /dev/fuse, for libfuse. Functions and closures here capture nothing: libfuse calls them
 /// on the threads of `Worker`. What is not set, libfuse answers with ENOSYS, and the kernel asks no more.
 enum FileOperations {
   static func table() -> fuse_lowlevel_ops {
@@ -21,19 +21,14 @@ enum FileOperations {
     table.setattr = { request, inode, wanted, mask, _ in
       answerSetAttributes(request, inode, wanted!.pointee, mask)
     }
-    table.open = { request, inode, info in answerOpen(request, inode, info!.pointee.flags) }
+    table.open = { request, _, info in answerOpen(request, info!.pointee.flags) }
     table.read = { request, inode, size, offset, _ in answerRead(request, inode, size, offset) }
     table.write = { request, inode, bytes, size, offset, _ in
       answerWrite(request, inode, bytes, size, offset)
     }
-    table.flush = { request, _, _ in
-      // Close needs no disk; but where writes were lost, whoever never calls fsync should hear of it.
-      let lost = server(of: request).pointee.image._withUnsafeGuaranteedRef { $0.hasLostWrites }
-      fuse_reply_err(request, lost ? EIO : 0)
-    }
+    table.flush = { request, _, _ in fuse_reply_err(request, server(of: request).pointee.closed()) }
     table.fsync = { request, _, _, _ in
-      let image = server(of: request).pointee.image
-      fuse_reply_err(request, image._withUnsafeGuaranteedRef { $0.flush() })
+      fuse_reply_err(request, server(of: request).pointee.flush())
     }
     table.fallocate = { request, inode, mode, offset, length, _ in
       guard inode == FileServer.fileInode else {
@@ -41,7 +36,8 @@ enum FileOperations {
         return
       }
       let error = server(of: request).pointee.allocate(
-        mode: mode, offset: offset, length: length, with: Worker.current.pointee.context)
+        mode: mode, offset: Int64(offset), length: Int64(length),
+        with: Worker.current.pointee.context)
       fuse_reply_err(request, error)
     }
     table.lseek = { request, _, offset, whence, _ in answerSeek(request, offset, whence) }
@@ -53,16 +49,14 @@ enum FileOperations {
     return table
   }
 
-  /// ENOSYS would be a strange answer to who tries to make or remove a file; EPERM is what such calls
-  /// return on a file system that does not support them.
   private static func refuseChangesOfTheDirectory(_ table: inout fuse_lowlevel_ops) {
-    table.mknod = { request, _, _, _, _ in fuse_reply_err(request, EPERM) }
-    table.mkdir = { request, _, _, _ in fuse_reply_err(request, EPERM) }
-    table.symlink = { request, _, _, _ in fuse_reply_err(request, EPERM) }
-    table.link = { request, _, _, _ in fuse_reply_err(request, EPERM) }
-    table.unlink = { request, _, _ in fuse_reply_err(request, EPERM) }
-    table.rmdir = { request, _, _ in fuse_reply_err(request, EPERM) }
-    table.rename = { request, _, _, _, _, _ in fuse_reply_err(request, EPERM) }
+    table.mknod = { request, _, _, _, _ in fuse_reply_err(request, FileServer.refusal) }
+    table.mkdir = { request, _, _, _ in fuse_reply_err(request, FileServer.refusal) }
+    table.symlink = { request, _, _, _ in fuse_reply_err(request, FileServer.refusal) }
+    table.link = { request, _, _, _ in fuse_reply_err(request, FileServer.refusal) }
+    table.unlink = { request, _, _ in fuse_reply_err(request, FileServer.refusal) }
+    table.rmdir = { request, _, _ in fuse_reply_err(request, FileServer.refusal) }
+    table.rename = { request, _, _, _, _, _ in fuse_reply_err(request, FileServer.refusal) }
   }
 }
 
@@ -104,19 +98,8 @@ private func answerWrite(
 }
 
 private func answerSeek(_ request: fuse_req_t?, _ offset: off_t, _ whence: Int32) {
-  guard offset >= 0 else {
-    fuse_reply_err(request, ENXIO)
-    return
-  }
-  let found: UInt64? = server(of: request).pointee.image._withUnsafeGuaranteedRef { image in
-    whence == seekHole
-      ? image.nextHole(from: UInt64(offset)) : image.nextData(from: UInt64(offset))
-  }
-  guard whence == seekData || whence == seekHole else {
-    fuse_reply_err(request, EINVAL)
-    return
-  }
-  if let found { fuse_reply_lseek(request, off_t(found)) } else { fuse_reply_err(request, ENXIO) }
+  let (found, error) = server(of: request).pointee.seek(from: Int64(offset), whence: whence)
+  if error == 0 { fuse_reply_lseek(request, off_t(found)) } else { fuse_reply_err(request, error) }
 }
 
 // MARK: The file
@@ -124,14 +107,12 @@ private func answerSeek(_ request: fuse_req_t?, _ offset: off_t, _ whence: Int32
 private func answerLookup(
   _ request: fuse_req_t?, _ parent: fuse_ino_t, _ name: UnsafePointer<CChar>?
 ) {
-  guard parent == FileServer.rootInode, let name, strcmp(name, FileServer.fileName) == 0,
-    let attributes = server(of: request).pointee.attributes(of: FileServer.fileInode)
-  else {
+  guard let name, let attributes = server(of: request).pointee.lookup(name, in: parent) else {
     fuse_reply_err(request, ENOENT)
     return
   }
   var entry = fuse_entry_param()
-  entry.ino = FileServer.fileInode
+  entry.ino = fuse_ino_t(attributes.st_ino)
   entry.attr = attributes
   entry.attr_timeout = FileServer.cacheTime
   entry.entry_timeout = FileServer.cacheTime
@@ -146,32 +127,28 @@ private func reply(_ request: fuse_req_t?, attributesOf inode: fuse_ino_t) {
   fuse_reply_attr(request, &attributes, FileServer.cacheTime)
 }
 
-/// The size, the owner and the mode are what they are; times may be set, to no effect: they are
-/// those of the image.
 private func answerSetAttributes(
   _ request: fuse_req_t?, _ inode: fuse_ino_t, _ wanted: stat, _ mask: Int32
 ) {
-  guard let present = server(of: request).pointee.attributes(of: inode) else {
-    fuse_reply_err(request, ENOENT)
-    return
+  var (attributes, error) = server(of: request).pointee.setAttributes(
+    of: inode,
+    to: WantedAttributes(
+      size: Int64(wanted.st_size), mode: wanted.st_mode, uid: wanted.st_uid, gid: wanted.st_gid),
+    mask: mask)
+  if error == 0 {
+    fuse_reply_attr(request, &attributes, FileServer.cacheTime)
+  } else {
+    fuse_reply_err(request, error)
   }
-  let refused =
-    mask & FUSE_SET_ATTR_SIZE != 0 && wanted.st_size != present.st_size
-    || mask & FUSE_SET_ATTR_MODE != 0 && wanted.st_mode & 0o7777 != present.st_mode & 0o7777
-    || mask & FUSE_SET_ATTR_UID != 0 && wanted.st_uid != present.st_uid
-    || mask & FUSE_SET_ATTR_GID != 0 && wanted.st_gid != present.st_gid
-  if refused { fuse_reply_err(request, EPERM) } else { reply(request, attributesOf: inode) }
 }
 
-private func answerOpen(_ request: fuse_req_t?, _ inode: fuse_ino_t, _ flags: Int32) {
-  let forWriting = flags & O_ACCMODE != O_RDONLY
-  if forWriting && server(of: request).pointee.readOnly {
-    fuse_reply_err(request, EROFS)
-    return
+private func answerOpen(_ request: fuse_req_t?, _ flags: Int32) {
+  let (answer, error) = server(of: request).pointee.open(flags: flags)
+  if error == 0 {
+    coffer_fuse_reply_open(request, answer)
+  } else {
+    fuse_reply_err(request, error)
   }
-  // Reading alone gains nothing from the flags, and would lose: the kernel then sends the pieces of a
-  // big read one after the other.
-  coffer_fuse_reply_open(request, forWriting && flags & directIO != 0 ? 1 : 0)
 }
 
 // MARK: The directory
@@ -179,41 +156,18 @@ private func answerOpen(_ request: fuse_req_t?, _ inode: fuse_ino_t, _ flags: In
 private func answerReadDirectory(
   _ request: fuse_req_t?, _ inode: fuse_ino_t, _ size: Int, _ offset: off_t
 ) {
-  guard inode == FileServer.rootInode else {
-    fuse_reply_err(request, ENOTDIR)
-    return
-  }
-  let entries = [
-    (".", FileServer.rootInode, Glibc.S_IFDIR), ("..", FileServer.rootInode, Glibc.S_IFDIR),
-    (FileServer.fileName, FileServer.fileInode, Glibc.S_IFREG),
-  ]
   withUnsafeTemporaryAllocation(of: CChar.self, capacity: min(size, 4096)) { buffer in
-    var used = 0
-    for (index, (name, inode, type)) in entries.enumerated() where index >= offset {
-      var attributes = stat()
-      attributes.st_ino = UInt(inode)
-      attributes.st_mode = type
-      let room = buffer.count - used
-      let needed = fuse_add_direntry(
-        request, buffer.baseAddress! + used, room, name, &attributes, off_t(index + 1))
-      if needed > room { break }
-      used += needed
+    let (count, error) = server(of: request).pointee.listDirectory(
+      inode, from: Int64(offset), to: buffer)
+    if error == 0 {
+      _ = fuse_reply_buf(request, buffer.baseAddress, count)
+    } else {
+      fuse_reply_err(request, error)
     }
-    _ = fuse_reply_buf(request, buffer.baseAddress, used)
   }
 }
 
 private func answerStatistics(_ request: fuse_req_t?) {
-  var status = statvfs()
-  status.f_bsize = 4096
-  status.f_frsize = 4096
-  status.f_blocks = UInt(server(of: request).pointee.size / 4096)
-  status.f_files = 2
-  status.f_namemax = 255
+  var status = server(of: request).pointee.statistics
   fuse_reply_statfs(request, &status)
 }
-
-/// O_DIRECT of open(2), SEEK_DATA and SEEK_HOLE of lseek(2): GNU extensions that are not imported.
-private let directIO: Int32 = 0o40000
-private let seekData: Int32 = 3
-private let seekHole: Int32 = 4

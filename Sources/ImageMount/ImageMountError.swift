@@ -17,6 +17,8 @@ public enum ImageMountErrorCode: String, Sendable, CaseIterable {
   case permissionDenied
   /// `allow_other` by an ordinary user needs `user_allow_other` in /etc/fuse.conf.
   case allowOtherForbidden
+  /// FUSE over io_uring was demanded and cannot be had.
+  case noRings
   /// An option that FUSE does not have.
   case invalidOption
   /// Files on the mount are in use, or something is mounted on top.

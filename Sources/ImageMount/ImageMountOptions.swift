@@ -17,7 +17,11 @@ public struct ImageMountOptions: Sendable {
   public var gid: UInt32?
   /// Further flags of mount(8), by name: `sync`, `dirsync`, `noatime`.
   public var extra: [String] = []
-  /// How many threads serve requests; nil: by the number of processors.
+  /// How requests travel.
+  public var transport = Transport.auto
+  /// What the kernel keeps of the decrypted file.
+  public var cache = Cache.auto
+  /// How many threads serve requests of the classic transport; nil: by the number of processors.
   public var threadCount: Int?
   /// Called with a line of text for people when something is not as it should be but does not stop the
   /// mount; nil: standard error.
@@ -26,5 +30,26 @@ public struct ImageMountOptions: Sendable {
   public init(mountpoint: String, sourceName: String) {
     self.mountpoint = mountpoint
     self.sourceName = sourceName
+  }
+
+  /// How requests of the kernel travel to the serving threads.
+  public enum Transport: String, Sendable, CaseIterable {
+    /// io_uring where the kernel offers it, otherwise classic.
+    case auto
+    /// Through /dev/fuse.
+    case classic
+    /// FUSE over io_uring, Linux 6.14 and later, where the administrator has turned it on.
+    case uring
+  }
+
+  /// What the kernel's page cache does with the decrypted file.
+  public enum Cache: String, Sendable, CaseIterable {
+    /// Reads are cached, writes go through the cache to the image at once.
+    case auto
+    /// Nothing is cached: every read and write is a request.
+    case none
+    /// Writes too stay in the cache until the kernel writes them back, fsync(2), or the unmount. Until then they
+    /// are lost with the serving process, not only with the machine.
+    case writeback
   }
 }

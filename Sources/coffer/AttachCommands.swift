@@ -1,5 +1,5 @@
-import ArgumentParser
-import Attachment
+public import ArgumentParser
+public import Attachment
 import HostSystem
 import KeyManager
 import VolumeAPI
@@ -7,6 +7,39 @@ import VolumeAPI
 /// The words in which every command that attaches names the volume.
 private let volumeHelp: ArgumentHelp =
   "A volume's name or ID, or the path of a LUKS image whose token names its key."
+
+/// How the data travel.
+struct DataPathOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "How requests travel: classic (/dev/fuse), uring (FUSE over io_uring), or auto.",
+      valueName: "auto|classic|uring"))
+  var transport = AttachmentRequest.Transport.auto
+  @Option(
+    help: ArgumentHelp(
+      "What the kernel caches of the decrypted image: reads (auto), nothing, or writes too (writeback).",
+      valueName: "auto|none|writeback"))
+  var cache = AttachmentRequest.Cache.auto
+  @Option(
+    help: ArgumentHelp(
+      "What the kernel caches of the encrypted image; none is O_DIRECT.", valueName: "auto|none"))
+  var backingCache = AttachmentRequest.BackingCache.auto
+  @Flag(
+    help: "Punch holes into the image for discarded ranges. From then on it always needs this flag."
+  )
+  var discard = false
+
+  func apply(to request: inout AttachmentRequest) {
+    request.transport = transport
+    request.cache = cache
+    request.backingCache = backingCache
+    request.discard = discard
+  }
+}
+
+extension AttachmentRequest.Transport: ExpressibleByArgument {}
+extension AttachmentRequest.Cache: ExpressibleByArgument {}
+extension AttachmentRequest.BackingCache: ExpressibleByArgument {}
 
 struct Attach: AsyncParsableCommand, PrintingCommand {
   static let configuration = CommandConfiguration(
@@ -19,6 +52,7 @@ struct Attach: AsyncParsableCommand, PrintingCommand {
   var keyID: KeyID?
   @Flag(help: "Refuse writes; several may attach at once.") var readOnly = false
   @Flag(help: "Let other users reach the mount.") var allowOther = false
+  @OptionGroup var data: DataPathOptions
   @Flag(help: "Stay in the foreground until detached or interrupted.") var foreground = false
   @OptionGroup var service: ServiceOptions
   @OptionGroup var output: OutputOptions
@@ -30,6 +64,7 @@ struct Attach: AsyncParsableCommand, PrintingCommand {
     request.project = service.project
     request.readOnly = readOnly
     request.allowOther = allowOther
+    data.apply(to: &request)
     if foreground { try AttachmentLauncher.serveInForeground(request) }
     show(try AttachmentLauncher.attach(request))
   }
@@ -40,7 +75,7 @@ struct Mount: AsyncParsableCommand, PrintingCommand {
     abstract: "Attach with the options of mount(8); with -o fs, mount the file system inside.",
     discussion: """
       The same as `mount -t coffer VOLUME DIR`. Options: ro, nosuid, nodev, noexec, allow_other, uid=, \
-      gid=, fs[=TYPE], key-id=, socket=, project=.
+      gid=, fs[=TYPE], key-id=, transport=, cache=, backing-cache=, discard, socket=, project=.
       """)
 
   @Argument(help: volumeHelp) var volume: String

@@ -45,7 +45,17 @@ import VolumeAPI
         == InnerFileSystem(type: "ext4", options: ["noatime"]))
   }
 
-  @Test(arguments: ["frobnicate", "uid=me", "uid", "key-id=1", "fss=ext4", "ro=1"])
+  @Test func howTheDataTravel() throws {
+    let request = try request("transport=uring,cache=writeback,backing-cache=none,discard")
+    #expect(request.transport == .uring && request.cache == .writeback)
+    #expect(request.backingCache == .none && request.discard)
+    #expect(try !self.request("discard,nodiscard").discard)
+  }
+
+  @Test(arguments: [
+    "transport=fast", "cache", "cache=all", "backing-cache=writeback", "frobnicate", "uid=me",
+    "uid", "key-id=1", "fss=ext4", "ro=1",
+  ])
   func unknownIsAnError(option: String) throws {
     #expect(throws: VolumeError.self) { try request(option) }
   }

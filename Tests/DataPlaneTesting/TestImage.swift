@@ -39,12 +39,15 @@ public final class TestImage: Sendable {
     _ = try retrying("ftruncate", path) { ftruncate(number, off_t(length)) }
   }
 
-  public func open(readOnly: Bool = false) throws -> BlockImage {
+  public func open(
+    readOnly: Bool = false, backing: BackingOptions = BackingOptions()
+  ) throws -> BlockImage {
     var bytes = Self.keyBytes
     let key = try SecretBytes.taking(&bytes)
-    return BlockImage(
+    return try BlockImage.open(
       descriptor: try .open(path, readOnly ? O_RDONLY : O_RDWR), geometry: geometry,
-      cipher: try SectorCipher(key: key, sectorSize: geometry.sectorSize), readOnly: readOnly)
+      cipher: try SectorCipher(key: key, sectorSize: geometry.sectorSize), readOnly: readOnly,
+      backing)
   }
 
   /// Whether the image, decrypted by another implementation, holds `expected`: nil, or what differs.

@@ -4,7 +4,8 @@
 //   ImageMountFixture IMAGE MOUNTPOINT DATA-OFFSET SIZE SECTOR-SIZE IV-TWEAK [OPTION...]
 //
 // Prints `ready` on standard output once mounted; on failure the code and the text of the error on standard
-// error, and exits with 1. An option is `ro`, `allow_other`, `threads=N`, `uid=N`, `gid=N`, or one of `extra`.
+// error, and exits with 1. An option is `ro`, `allow_other`, `transport=NAME`, `cache=NAME`,
+// `backing-cache=none`, `discard`, `threads=N`, `uid=N`, `gid=N`, or one of `extra`.
 
 import BlockImage
 import Glibc
@@ -25,11 +26,18 @@ guard arguments.count >= 7, let dataOffset = UInt64(arguments[3]), let size = UI
     dataOffset: dataOffset, size: size, sectorSize: sectorSize, ivTweak: ivTweak)
 else { fail("usage") }
 var options = ImageMountOptions(mountpoint: arguments[2], sourceName: "fixture,with\\comma")
+var backing = BackingOptions()
 for option in arguments.dropFirst(7) {
   switch option {
   case "ro": options.readOnly = true
   case "allow_other": options.allowOther = true
   case _ where option.hasPrefix("threads="): options.threadCount = Int(option.dropFirst(8))
+  case "backing-cache=none": backing.bypassesCache = true
+  case "discard": backing.discards = true
+  case _ where option.hasPrefix("transport="):
+    options.transport = .init(rawValue: String(option.dropFirst(10)))!
+  case _ where option.hasPrefix("cache="):
+    options.cache = .init(rawValue: String(option.dropFirst(6)))!
   case _ where option.hasPrefix("uid="): options.uid = UInt32(option.dropFirst(4))
   case _ where option.hasPrefix("gid="): options.gid = UInt32(option.dropFirst(4))
   default: options.extra.append(option)
@@ -39,9 +47,10 @@ for option in arguments.dropFirst(7) {
 do {
   var keyBytes = (0..<64).map { UInt8($0) }
   let key = try SecretBytes.taking(&keyBytes)
-  let image = BlockImage(
+  let image = try BlockImage.open(
     descriptor: try .open(arguments[1], options.readOnly ? O_RDONLY : O_RDWR), geometry: geometry,
-    cipher: try SectorCipher(key: key, sectorSize: sectorSize), readOnly: options.readOnly)
+    cipher: try SectorCipher(key: key, sectorSize: sectorSize), readOnly: options.readOnly,
+    backing)
   let mount = try ImageMount.mount(image, options)
   print("ready")
   fflush(nil)

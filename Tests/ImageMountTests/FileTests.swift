@@ -5,6 +5,7 @@ import Synchronization
 import Testing
 
 /// The file in the mount as programs see it.
+@Suite(.eachTransport)
 struct FileTests {
   @Test func looksLikeAFileOfTheRightSize() throws {
     let mount = try FixtureMount(TestImage(size: 1 << 20))

@@ -42,7 +42,7 @@ final class FixtureMount {
       program, image.path, self.directory, "\(geometry.dataOffset)", "\(geometry.size)",
       "\(geometry.sectorSize)", "\(geometry.ivTweak)",
     ]
-    arguments += options
+    arguments += ["transport=\(EachTransport.current.rawValue)"] + options
     if let user {
       _ = try Command.run("/bin/chown", ["-R", user, image.directory])
       arguments = ["/usr/sbin/runuser", "-u", user, "--"] + arguments

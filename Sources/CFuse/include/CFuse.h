@@ -10,10 +10,20 @@
 void *coffer_fuse_thread_state(void);
 void coffer_fuse_set_thread_state(void *state);
 
-/// Answers OPEN for a file that stays in the page cache between opens. `direct`: no page cache for
-/// this descriptor, and direct writes through it run in parallel, a flag that libfuse 3.14 does
-/// not know and the kernel honours only together with FOPEN_DIRECT_IO.
-int coffer_fuse_reply_open(fuse_req_t request, int direct);
+/// Flags of `fuse_init_in` that libfuse 3.14 does not know (include/uapi/linux/fuse.h of Linux 6.14):
+/// FUSE_OVER_IO_URING and FUSE_DIRECT_IO_ALLOW_MMAP.
+static const uint64_t coffer_fuse_over_io_uring = UINT64_C(1) << 41;
+static const uint64_t coffer_fuse_direct_io_allow_mmap = UINT64_C(1) << 36;
+
+/// Takes over the connection `fd`. When the calling thread processes the kernel's first request, INIT, it asks for
+/// those of the `wanted` flags of `fuse_init_out` (flags2 in the upper half) that the kernel offers. 0 or -errno.
+int coffer_fuse_take_connection(struct fuse_session *session, int fd, uint64_t wanted);
+
+/// Which of the wanted flags the calling thread has asked for.
+uint64_t coffer_fuse_agreed(void);
+
+/// Answers OPEN with flags that libfuse 3.14 does not know (`FOPEN_` of linux/fuse.h).
+int coffer_fuse_reply_open(fuse_req_t request, uint32_t flags);
 
 /// Makes SIGTERM, SIGINT and SIGHUP write a byte to `fd`, in whatever thread they arrive, and
 /// ignores SIGPIPE. Once per process at a time.
