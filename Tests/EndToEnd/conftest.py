@@ -131,7 +131,7 @@ def any_site(request):
 @pytest.fixture(autouse=True)
 def leaves_nothing(request, base, programs):
     """Every test ends with no mount, loop device or serving process of its own."""
-    loops_before = host.volume_loops()
+    loops_before = host.volume_loops(base)
     yield
     failed = getattr(request.node, "failed", False)
 
@@ -140,7 +140,7 @@ def leaves_nothing(request, base, programs):
 
     # A server that had nothing to serve says so first and ends then.
     host.eventually(lambda: not servers_left(), 0 if failed else 5)
-    mounts, servers, loops = host.mounts(base), servers_left(), host.volume_loops() - loops_before
+    mounts, servers, loops = host.mounts(base), servers_left(), host.volume_loops(base) - loops_before
     for pid in servers:
         os.kill(pid, 9)
     host.unmount_all(base)

@@ -34,21 +34,21 @@ def check_usable(site, directory, document, kind="ext4"):
     os.sync()
     assert (directory / "letter").read_bytes() == b"Dear all"
     assert host.mount_at(directory).type == kind
-    assert host.volume_loops()
+    assert host.volume_loops(site.work)
     assert site.json("volume", "show", document["name"])["state"] == "in-use"
     assert site.json("volume", "show", document["name"])["mountpoint"] == str(directory)
 
 
 @pytest.mark.parametrize("options", ["fs=ext4", "fs", "fs=ext4,noatime,nosuid,x-anything,nofail"])
 def test_umount_undoes_everything(root_site, ext4, options):
-    loops = host.volume_loops()
+    loops = host.volume_loops(root_site.work)
     directory = root_site.directory()
     before = own_mounts(root_site)
     for _ in range(2):
         mount(root_site, "-t", "coffer", ext4["name"], directory, "-o", options).ok()
         check_usable(root_site, directory, ext4)
         run(["umount", directory], env=root_site.environment).ok()
-        assert host.eventually(lambda: host.volume_loops() == loops), host.volume_loops()
+        assert host.eventually(lambda: host.volume_loops(root_site.work) == loops), host.volume_loops(root_site.work)
         assert gone(root_site, directory)
         assert own_mounts(root_site) == before
     assert root_site.json("volume", "show", ext4["name"]) == ext4
@@ -56,14 +56,14 @@ def test_umount_undoes_everything(root_site, ext4, options):
 
 def test_detach_undoes_everything(root_site, ext4):
     """When it returns, nothing is left."""
-    loops, before = host.volume_loops(), own_mounts(root_site)
+    loops, before = host.volume_loops(root_site.work), own_mounts(root_site)
     directory = root_site.directory()
     root_site.coffer("mount", ext4["name"], directory, "-o", "fs=ext4").ok()
     check_usable(root_site, directory, ext4)
     pid = root_site.server(directory)
     root_site.coffer("detach", directory).ok()
     assert not host.is_running(pid)
-    assert (host.volume_loops(), own_mounts(root_site)) == (loops, before)
+    assert (host.volume_loops(root_site.work), own_mounts(root_site)) == (loops, before)
 
 
 def test_data_stay(root_site, ext4):
@@ -116,11 +116,11 @@ def test_no_file_system_inside(root_site, options):
     """The failure undoes what had been done."""
     document = root_site.volume("1M")
     directory = root_site.directory()
-    before, loops = root_site.snapshot(document["image"]), host.volume_loops()
+    before, loops = root_site.snapshot(document["image"]), host.volume_loops(root_site.work)
     check_error(mount(root_site, "-t", "coffer", "-o", options, document["name"], directory), MountExit.FAILURE)
     assert gone(root_site, directory)
     assert root_site.snapshot(document["image"]) == before
-    assert host.volume_loops() == loops
+    assert host.volume_loops(root_site.work) == loops
 
 
 def test_busy_umount_changes_nothing(root_site, ext4):
@@ -149,7 +149,7 @@ def test_an_ordinary_user_is_told_why_not(user_site):
 
 def test_server_killed_under_a_file_system(root_site, ext4):
     """Detach cleans the file system, the loop device and the dead attachment."""
-    loops, before = host.volume_loops(), own_mounts(root_site)
+    loops, before = host.volume_loops(root_site.work), own_mounts(root_site)
     directory = root_site.directory()
     mount(root_site, "-t", "coffer", "-o", "fs=ext4", ext4["name"], directory).ok()
     (directory / "synced").write_bytes(b"synced")
@@ -158,7 +158,7 @@ def test_server_killed_under_a_file_system(root_site, ext4):
     os.kill(pid, 9)
     assert host.eventually(lambda: not host.is_running(pid))
     root_site.coffer("detach", directory).ok()
-    assert host.eventually(lambda: host.volume_loops() == loops), host.volume_loops()
+    assert host.eventually(lambda: host.volume_loops(root_site.work) == loops), host.volume_loops(root_site.work)
     assert own_mounts(root_site) == before
     mount(root_site, "-t", "coffer", "-o", "fs=ext4", ext4["name"], directory).ok()
     assert (directory / "synced").read_bytes() == b"synced"

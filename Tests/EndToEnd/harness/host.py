@@ -213,9 +213,10 @@ def loop_devices():
     return found
 
 
-def volume_loops():
-    """The loop devices over decrypted images, also over those whose own mount is hidden."""
-    return {device for device, backing in loop_devices().items() if os.path.basename(backing) == "volume"}
+def volume_loops(below):
+    """The loop devices over images that are attached below a path, or whose own mount is hidden."""
+    return {device for device, backing in loop_devices().items()
+            if backing == "/volume" or backing.startswith(f"{below}/")}
 
 
 def loop_devices_below(path):
