@@ -31,8 +31,6 @@ public struct AttachmentRequest: Sendable, Codable, Equatable {
   public var transport = Transport.auto
   public var cache = Cache.auto
   public var backingCache = BackingCache.auto
-  /// Punch holes into the image where the user punches them into the decrypted one.
-  public var discard = false
 
   /// How requests travel from the kernel to the serving process.
   public enum Transport: String, Sendable, Codable, CaseIterable {

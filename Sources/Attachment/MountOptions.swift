@@ -37,8 +37,6 @@ public enum MountOptions {
       case ("transport", let value?): request.transport = try choice(value, option)
       case ("cache", let value?): request.cache = try choice(value, option)
       case ("backing-cache", let value?): request.backingCache = try choice(value, option)
-      case ("discard", nil): request.discard = true
-      case ("nodiscard", nil): request.discard = false
       case ("socket", let value?): request.socket = value
       case ("project", let value?): request.project = value
       case _ where passedToFileSystem.contains(name) && value == nil: inner.append(option)
@@ -87,7 +85,7 @@ public enum MountOptions {
     VolumeError(
       .invalidRequest, "mount option '\(option)': \(reason)",
       advice: "Coffer's own are ro, nosuid, nodev, noexec, allow_other, uid=, gid=, fs[=TYPE], "
-        + "key-id=, transport=, cache=, backing-cache=, discard, socket= and project=; "
+        + "key-id=, transport=, cache=, backing-cache=, socket= and project=; "
         + "-s passes over unknown ones.")
   }
 }

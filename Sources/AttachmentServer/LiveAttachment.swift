@@ -47,7 +47,7 @@ struct LiveAttachment {
       image = try BlockImage.open(
         descriptor: volume.takeImage(), geometry: geometry, cipher: cipher,
         readOnly: request.readOnly,
-        BackingOptions(bypassesCache: request.backingCache == .none, discards: request.discard))
+        BackingOptions(bypassesCache: request.backingCache == .none))
     } catch {
       throw VolumeError(
         .invalidRequest, "\(path) cannot be used without the page cache: \(error.reason)",

@@ -205,33 +205,8 @@ public final class BlockImage: Sendable {
 
   @inline(__always)
   private func decrypt(_ memory: UnsafeMutableRawPointer, _ byteCount: Int, at offset: UInt64) {
-    if backing.discards { return decryptAroundHoles(memory, byteCount, at: offset) }
     cipher.decrypt(
       memory, to: memory, byteCount: byteCount, firstTweak: geometry.tweak(at: offset))
-  }
-
-  /// Sectors whose ciphertext is zeros stay zeros.
-  @inline(never)
-  private func decryptAroundHoles(
-    _ memory: UnsafeMutableRawPointer, _ byteCount: Int, at offset: UInt64
-  ) {
-    let sector = geometry.sectorSize
-    var start = 0
-    while start < byteCount {
-      var end = start
-      while end < byteCount && !isZero(memory + end, sector) { end += sector }
-      if end > start {
-        cipher.decrypt(
-          memory + start, to: memory + start, byteCount: end - start,
-          firstTweak: geometry.tweak(at: offset + UInt64(start)))
-      }
-      start = end + sector
-    }
-  }
-
-  @inline(__always)
-  private func isZero(_ memory: UnsafeMutableRawPointer, _ count: Int) -> Bool {
-    memory.loadUnaligned(as: UInt64.self) == 0 && memcmp(memory, memory + 8, count - 8) == 0
   }
 
   // MARK: Writing
@@ -268,8 +243,7 @@ public final class BlockImage: Sendable {
     return IOResult(count: done, error: done == 0 ? error : 0)
   }
 
-  /// Makes the range read as zeros: what punching a hole or zeroing a range comes to. Unless
-  /// `BackingOptions.discards` is chosen, it writes them.
+  /// Writes zeros: what punching a hole or zeroing a range comes to.
   ///
   /// A hole in the image would not do. It reads as zero ciphertext, which decrypts to noise, for Coffer as for
   /// dm-crypt. To treat zero ciphertext as zeros would make a private format of it, and would let whoever
@@ -277,40 +251,6 @@ public final class BlockImage: Sendable {
   ///
   /// - Returns: 0 or an errno; the range up to the end of the image is zeroed before ENOSPC.
   public func zero(at offset: UInt64, count: UInt64, with context: borrowing IOContext) -> Int32 {
-    guard backing.discards, !isReadOnly, offset < geometry.size else {
-      return writeZeros(at: offset, count: count, with: context)
-    }
-    // Whole units are punched, what is left at both ends is written.
-    let mask = UInt64(unit - 1)
-    let end = offset + min(count, geometry.size - offset)
-    let first = (offset + mask) & ~mask
-    let last = end & ~mask
-    guard first < last else { return writeZeros(at: offset, count: count, with: context) }
-    var error = writeZeros(at: offset, count: first - offset, with: context)
-    if error == 0 { error = punch(first, last - first, with: context) }
-    if error == 0 { error = writeZeros(at: last, count: end - last, with: context) }
-    return error == 0 && count > end - offset ? ENOSPC : error
-  }
-
-  private func punch(
-    _ offset: UInt64, _ count: UInt64, with context: borrowing IOContext
-  ) -> Int32 {
-    let span = SectorSpan(offset: offset, count: Int(count), sectorSize: unit)
-    locks.beginWhole(context.slot, span)
-    while coffer_punch_hole(descriptor.rawValue, geometry.dataOffset + offset, count) != 0 {
-      if errno == EINTR { continue }
-      let error = errno
-      locks.endWhole(context.slot)
-      // A file system that cannot punch holes; zeros in writing are as good.
-      return error == EOPNOTSUPP ? writeZeros(at: offset, count: count, with: context) : error
-    }
-    locks.endWhole(context.slot)
-    return 0
-  }
-
-  private func writeZeros(
-    at offset: UInt64, count: UInt64, with context: borrowing IOContext
-  ) -> Int32 {
     var position = offset
     var left = count
     while left > 0 {

@@ -62,10 +62,6 @@ int coffer_allocate_blocks(int fd, uint64_t offset, uint64_t length) {
   return fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
 }
 
-int coffer_punch_hole(int fd, uint64_t offset, uint64_t length) {
-  return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
-}
-
 int coffer_bypass_page_cache(int fd, uint32_t *alignment) {
   struct statx status;
   *alignment = 0;

@@ -24,16 +24,11 @@ struct DataPathOptions: ParsableArguments {
     help: ArgumentHelp(
       "What the kernel caches of the encrypted image; none is O_DIRECT.", valueName: "auto|none"))
   var backingCache = AttachmentRequest.BackingCache.auto
-  @Flag(
-    help: "Punch holes into the image for discarded ranges. From then on it always needs this flag."
-  )
-  var discard = false
 
   func apply(to request: inout AttachmentRequest) {
     request.transport = transport
     request.cache = cache
     request.backingCache = backingCache
-    request.discard = discard
   }
 }
 
@@ -75,7 +70,7 @@ struct Mount: AsyncParsableCommand, PrintingCommand {
     abstract: "Attach with the options of mount(8); with -o fs, mount the file system inside.",
     discussion: """
       The same as `mount -t coffer VOLUME DIR`. Options: ro, nosuid, nodev, noexec, allow_other, uid=, \
-      gid=, fs[=TYPE], key-id=, transport=, cache=, backing-cache=, discard, socket=, project=.
+      gid=, fs[=TYPE], key-id=, transport=, cache=, backing-cache=, socket=, project=.
       """)
 
   @Argument(help: volumeHelp) var volume: String

@@ -5,16 +5,13 @@ import Testing
 
 @testable import BlockImage
 
-/// An image past the page cache, and one with holes.
+/// An image through the page cache and past it.
 struct BackingTests {
   private static let pastTheCache = BackingOptions(bypassesCache: true)
-  private static let discarding = BackingOptions(discards: true)
 
   /// A long random sequence of requests of any offset and length, against an array; whole sectors also in place.
   @Test(arguments: [
     (512, BackingOptions()), (4096, BackingOptions()), (512, pastTheCache), (4096, pastTheCache),
-    (512, discarding), (4096, discarding),
-    (512, BackingOptions(bypassesCache: true, discards: true)),
   ])
   func behavesLikeAnArray(sectorSize: Int, backing: BackingOptions) throws {
     var random = SeededGenerator.printingSeed("behavesLikeAnArray(\(sectorSize), \(backing))")
@@ -53,43 +50,12 @@ struct BackingTests {
         model.replaceSubrange(range, with: repeatElement(0, count: range.count))
       }
     }
-    if !backing.discards {
-      let difference = try file.differenceWhenDecryptedIndependently(from: model)
-      #expect(difference == nil)
-    }
+    let difference = try file.differenceWhenDecryptedIndependently(from: model)
+    #expect(difference == nil)
   }
 
   @Test func anImageThatIsNotAlignedCannotBypassTheCache() throws {
     let file = try TestImage(size: 1 << 20, dataOffset: 512)
     #expect(throws: SystemError.self) { _ = try file.open(backing: Self.pastTheCache) }
-  }
-
-  /// What is discarded takes no space, and is zeros for who keeps the option, also in a new process.
-  @Test func aDiscardedRangeIsAHole() throws {
-    let size = 1 << 20
-    let file = try TestImage(size: UInt64(size), dataOffset: 8192)
-    do {
-      let image = try file.open(backing: Self.discarding)
-      let context = try image.makeContext()
-      let bytes = [UInt8](repeating: 7, count: size)
-      _ = bytes.withUnsafeBytes { image.write(at: 0, from: $0, with: context) }
-      #expect(try image.status().st_blocks * 512 >= size)
-      #expect(image.zero(at: 100, count: UInt64(size - 200), with: context) == 0)
-      #expect(try image.status().st_blocks * 512 < size / 4)
-    }
-    let again = try file.open(backing: Self.discarding)
-    let context = try again.makeContext()
-    var bytes = [UInt8](repeating: 1, count: size)
-    let result = bytes.withUnsafeMutableBytes { again.read(at: 0, into: $0, with: context) }
-    #expect(result == IOResult(count: size, error: 0))
-    #expect(bytes.prefix(100).allSatisfy { $0 == 7 } && bytes.suffix(100).allSatisfy { $0 == 7 })
-    #expect(bytes.dropFirst(100).dropLast(100).allSatisfy { $0 == 0 })
-    // Zeros that are written are ciphertext, not a hole.
-    let zeros = [UInt8](repeating: 0, count: 4096)
-    _ = zeros.withUnsafeBytes { again.write(at: 8192, from: $0, with: context) }
-    let plain = try file.open()
-    let plainContext = try plain.makeContext()
-    let (written, _) = plain.read(at: 8192, count: 4096, with: plainContext)
-    #expect(written.elementsEqual(zeros))
   }
 }

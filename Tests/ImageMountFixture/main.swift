@@ -5,7 +5,7 @@
 //
 // Prints `ready` on standard output once mounted; on failure the code and the text of the error on standard
 // error, and exits with 1. An option is `ro`, `allow_other`, `transport=NAME`, `cache=NAME`,
-// `backing-cache=none`, `discard`, `threads=N`, `uid=N`, `gid=N`, or one of `extra`.
+// `backing-cache=none`, `threads=N`, `uid=N`, `gid=N`, or one of `extra`.
 
 import BlockImage
 import Glibc
@@ -33,7 +33,6 @@ for option in arguments.dropFirst(7) {
   case "allow_other": options.allowOther = true
   case _ where option.hasPrefix("threads="): options.threadCount = Int(option.dropFirst(8))
   case "backing-cache=none": backing.bypassesCache = true
-  case "discard": backing.discards = true
   case _ where option.hasPrefix("transport="):
     options.transport = .init(rawValue: String(option.dropFirst(10)))!
   case _ where option.hasPrefix("cache="):

@@ -33,9 +33,6 @@ int coffer_block_device_size(int fd, uint64_t *bytes);
 /// fallocate(2) with FALLOC_FL_KEEP_SIZE alone: gives the range blocks.
 int coffer_allocate_blocks(int fd, uint64_t offset, uint64_t length);
 
-/// fallocate(2) with FALLOC_FL_PUNCH_HOLE: takes the range's blocks away.
-int coffer_punch_hole(int fd, uint64_t offset, uint64_t length);
-
 /// fcntl(2): sets O_DIRECT. `alignment` is that of offsets and lengths in bytes, statx(2) STATX_DIOALIGN; 0 where
 /// the file system does not tell.
 int coffer_bypass_page_cache(int fd, uint32_t *alignment);
