@@ -16,7 +16,8 @@ public struct BarbicanClient: KeyManager {
   public init(_ transport: HTTPTransport, project: String? = nil, token: String? = nil) {
     self.transport = transport
     self.project = project
-    var headers: [String: String] = [:]
+    // From 1.1 on keys have consumers, from 1.2 on these keep a key from being deleted.
+    var headers = ["OpenStack-API-Version": "key-manager latest"]
     headers["X-Project-Id"] = project
     headers["X-Auth-Token"] = token
     self.headers = headers
@@ -95,6 +96,12 @@ public struct BarbicanClient: KeyManager {
   ) async throws(KeyManagerError) -> KeyRecord {
     let answer = try await send(.init(.get, path(id)))
     try check(answer, "cannot look up key \(id)", id)
+    return try self.record(id, in: answer, context)
+  }
+
+  private func record(
+    _ id: KeyID, in answer: borrowing HTTPTransport.Response, _ context: RequestContext
+  ) throws(KeyManagerError) -> KeyRecord {
     let document = try document(SecretDocument.self, in: answer)
     guard let record = document.record(project: project ?? context.project), record.id == id else {
       throw strange("it answered with another key than \(id)")
@@ -120,8 +127,44 @@ public struct BarbicanClient: KeyManager {
     return try document(KeyCopyReply.self, in: answer).id
   }
 
-  public func delete(_ id: KeyID, context: RequestContext) async throws(KeyManagerError) {
-    try check(try await send(.init(.delete, path(id))), "cannot delete key \(id)", id)
+  public func delete(
+    _ id: KeyID, force: Bool, context: RequestContext
+  ) async throws(KeyManagerError) {
+    let answer = try await send(.init(.delete, path(id) + (force ? "?force=true" : "")))
+    // Barbican does not say what uses the key.
+    if answer.status == 400, !force,
+      let consumers = try? await record(of: id, context: context).consumers, !consumers.isEmpty
+    {
+      throw .inUse(id, by: consumers.map(\.consumer))
+    }
+    try check(answer, "cannot delete key \(id)", id)
+  }
+
+  @discardableResult
+  public func addConsumer(
+    _ consumer: KeyConsumer, to id: KeyID, context: RequestContext
+  ) async throws(KeyManagerError) -> KeyRecord {
+    let request = HTTPTransport.Request(
+      .post, "\(path(id))/consumers", json: SecretConsumer(consumer))
+    let answer = try await send(request)
+    try check(answer, "cannot register a consumer of key \(id)", id)
+    return try self.record(id, in: answer, context)
+  }
+
+  @discardableResult
+  public func removeConsumer(
+    _ consumer: KeyConsumer, from id: KeyID, context: RequestContext
+  ) async throws(KeyManagerError) -> KeyRecord? {
+    let request = HTTPTransport.Request(
+      .delete, "\(path(id))/consumers", json: SecretConsumer(consumer))
+    let answer = try await send(request)
+    // A missing key and a missing consumer look alike; looking up the key tells them apart.
+    if answer.status == 404 {
+      _ = try await record(of: id, context: context)
+      return nil
+    }
+    try check(answer, "cannot remove a consumer of key \(id)", id)
+    return try self.record(id, in: answer, context)
   }
 
   public func list(

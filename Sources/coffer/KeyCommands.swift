@@ -92,11 +92,13 @@ struct KeyCommand: AsyncParsableCommand {
       discussion: "What only this key opens can never be read again.")
 
     @Argument(help: "The key's ID.", transform: keyID) var key: KeyID
+    @Flag(help: "Delete it also when something uses it, which can then never be opened again.")
+    var force = false
     @OptionGroup var service: ServiceOptions
 
     func run() async throws {
       let service = try await service.connect()
-      try await service.keys.delete(key, context: service.context)
+      try await service.keys.delete(key, force: force, context: service.context)
     }
   }
 }

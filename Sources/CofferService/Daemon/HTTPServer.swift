@@ -9,7 +9,7 @@ import VolumeManager
 
 /// The HTTP service on one Unix socket.
 struct HTTPServer: Sendable {
-  let keys: any KeyManager
+  let keys: any AnnotatedKeyManager
   let orders: OrderStore
   let volumes: VolumeManager
   let status: ServiceStatus
@@ -30,6 +30,9 @@ struct HTTPServer: Sendable {
     router.add(middleware: RequestMiddleware(activity: activity, logger: logger))
     VersionRoutes().add(to: router)
     SecretRoutes(keys: keys).add(to: router)
+    ConsumerRoutes(keys: keys).add(to: router)
+    MetadataRoutes(keys: keys).add(to: router)
+    AccessRoutes(keys: keys).add(to: router)
     OrderRoutes(keys: keys, orders: orders).add(to: router)
     KeyCopyRoutes(keys: keys).add(to: router)
     VolumeRoutes(volumes: volumes, status: status).add(to: router)
