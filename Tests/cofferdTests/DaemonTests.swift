@@ -57,6 +57,20 @@ import Testing
     }
   }
 
+  @Test func aBadConfigurationIsNamed() throws {
+    let place = try Place()
+    let path = "\(place.path)/cofferd.conf"
+    guard let file = fopen(path, "w") else { throw Failure("fopen") }
+    fputs(#"{"project": []}"#, file)
+    fclose(file)
+    chmod(path, 0o644)
+    let daemon = try DaemonProcess(place.arguments + ["--config", path])
+    #expect(try daemon.wait() == .exited(6))
+    #expect(try daemon.errorText().contains("\(path): the member 'project': it is not known"))
+    #expect(daemon.announcement.contains("it is not known"))
+    #expect(place.mode("state") == nil)
+  }
+
   @Test func aRestartKeepsKeysAndOrders() async throws {
     let place = try Place()
     var daemon = try DaemonProcess(place.arguments)

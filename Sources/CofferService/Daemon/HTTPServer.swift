@@ -13,6 +13,7 @@ struct HTTPServer: Sendable {
   let orders: OrderStore
   let volumes: VolumeManager
   let status: ServiceStatus
+  var projects = ProjectDirectory.privateProjects
   let activity = Activity()
   let logger: Logger
 
@@ -27,7 +28,8 @@ struct HTTPServer: Sendable {
     bindingTo path: String, onListening: @escaping @Sendable (any Channel) async -> Void = { _ in }
   ) -> some ServiceLifecycle.Service {
     let router = Router(context: Call.self)
-    router.add(middleware: RequestMiddleware(activity: activity, logger: logger))
+    router.add(
+      middleware: RequestMiddleware(activity: activity, projects: projects, logger: logger))
     VersionRoutes().add(to: router)
     SecretRoutes(keys: keys).add(to: router)
     ConsumerRoutes(keys: keys).add(to: router)

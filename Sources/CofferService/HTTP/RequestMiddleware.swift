@@ -6,6 +6,7 @@ import Logging
 /// route throws.
 struct RequestMiddleware: RouterMiddleware {
   let activity: Activity
+  let projects: ProjectDirectory
   let logger: Logger
 
   func handle(
@@ -37,6 +38,7 @@ struct RequestMiddleware: RouterMiddleware {
     _ request: Request, context: Call, next: (Request, Call) async throws -> Response
   ) async throws -> Response {
     var call = context
+    call.projects = projects
     call.microversion = try Microversion(request.headers[.openStackVersion])
     var response = try await next(request, call)
     if !request.uri.path.hasPrefix("/coffer/") {
