@@ -70,8 +70,12 @@ let package = Package(
     .target(name: "FakeServer", path: "Tests/FakeServer", swiftSettings: settings),
     program(
       "coffer",
-      ["Attachment", "VolumeAPI", "KeyManager", "HostSystem", "SecretMemory", argumentParser]),
-    .testTarget(name: "cofferTests", dependencies: ["coffer"], swiftSettings: settings),
+      [
+        "Attachment", "VolumeAPI", "BarbicanAPI", "KeyStore", "KeyManager", "HostSystem",
+        "SecretMemory", argumentParser,
+      ]),
+    .testTarget(
+      name: "cofferTests", dependencies: ["coffer", "SecretMemory"], swiftSettings: settings),
     program(
       "cofferd",
       ["CofferService", "VolumeManager", "VolumeAPI", "HostSystem", argumentParser, logging]),

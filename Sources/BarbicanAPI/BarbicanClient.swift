@@ -6,7 +6,7 @@ public import SecretMemory
 /// On the Unix socket the caller is who the kernel says. The context that a call is given therefore only
 /// fills in what Barbican does not tell: the project of a record.
 public struct BarbicanClient: KeyManager {
-  private let transport: HTTPTransport
+  let transport: HTTPTransport
   private let project: String?
   private let headers: [String: String]
 
@@ -245,7 +245,7 @@ public struct BarbicanClient: KeyManager {
 
   // MARK: Requests and answers
 
-  private func send(
+  func send(
     _ request: consuming HTTPTransport.Request
   ) async throws(KeyManagerError) -> HTTPTransport.Response {
     request.headers.merge(headers) { own, _ in own }
@@ -259,7 +259,7 @@ public struct BarbicanClient: KeyManager {
   /// Throws unless the answer is a good one.
   ///
   /// - Parameter id: the key that the request is about.
-  private func check(
+  func check(
     _ answer: borrowing HTTPTransport.Response, _ action: String, _ id: KeyID? = nil
   ) throws(KeyManagerError) {
     if answer.isSuccess { return }
@@ -267,7 +267,7 @@ public struct BarbicanClient: KeyManager {
     throw KeyManagerError(answer, action, endpoint: transport.endpoint)
   }
 
-  private func document<Document: Decodable>(
+  func document<Document: Decodable>(
     _ type: Document.Type, in answer: borrowing HTTPTransport.Response
   ) throws(KeyManagerError) -> Document {
     do {

@@ -43,7 +43,12 @@ public final class LocalKeyManager: KeyManager {
     _ attributes: KeyAttributes, context: RequestContext
   ) async throws(KeyManagerError) -> KeyID {
     try RequestRules.check(.creator, context)
-    let count = try KeyGeneration.byteCount(attributes)
+    let count: Int
+    do throws(KeyGenerationError) {
+      count = try KeyGeneration.byteCount(attributes)
+    } catch {
+      throw KeyManagerError(.invalidRequest, error.description)
+    }
     var attributes = attributes
     attributes.algorithm = attributes.algorithm ?? KeyGeneration.defaultAlgorithm
     attributes.bitLength = attributes.bitLength ?? KeyGeneration.defaultLength

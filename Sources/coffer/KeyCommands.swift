@@ -32,7 +32,8 @@ struct KeyCommand: AsyncParsableCommand {
 
     @Option(help: "A name for people.") var name: String?
     @Option(help: "What the key is for.") var algorithm = "aes"
-    @Option(help: "How the key is written: raw, hex or base64.") var format = KeyFormat.raw
+    @Option(help: "How the key is written: raw, hex, base64, pem, or auto to find out.")
+    var format = KeyFormat.raw
     @Option(help: "The file that holds it; standard input otherwise.", completion: .file())
     var file: String?
     @OptionGroup var service: ServiceOptions
@@ -138,23 +139,6 @@ extension PrintingCommand {
         ("Algorithm", key.algorithm ?? "-"), ("Bits", key.bit_length.map(String.init) ?? "-"),
         ("Created", key.created_at), ("Expires", key.expires_at ?? "never"),
       ])
-  }
-}
-
-/// How a key is written in a file.
-enum KeyFormat: String, ExpressibleByArgument, CaseIterable {
-  case raw, hex, base64
-
-  func decode(_ text: consuming SecretBytes) throws(VolumeError) -> SecretBytes {
-    do {
-      switch self {
-      case .raw: return text
-      case .hex: return try .decodingHexadecimal(text)
-      case .base64: return try .decodingBase64(text)
-      }
-    } catch {
-      throw VolumeError(.invalidRequest, "cannot read the key as \(rawValue): \(error)")
-    }
   }
 }
 

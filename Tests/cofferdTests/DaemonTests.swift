@@ -57,6 +57,40 @@ import Testing
     }
   }
 
+  @Test func theMasterKeyIsUnderAPassphrase() async throws {
+    let place = try Place()
+    let path = "\(place.path)/cofferd.conf"
+    let phrase = "\(place.path)/passphrase"
+    func write(_ text: String, _ path: String) throws {
+      guard let file = fopen(path, "w") else { throw Failure("fopen") }
+      fputs(text, file)
+      fclose(file)
+      chmod(path, 0o600)
+    }
+    try write("open sesame\n", phrase)
+    try write(
+      #"{"master_key": {"passphrase_file": "\#(phrase)", "renewal_interval": "30d"}}"#, path)
+    let arguments = place.arguments + ["--config", path]
+    var daemon = try DaemonProcess(arguments)
+    #expect(daemon.announcement == "ready\n")
+    let id = try await keys(place).createKey(KeyAttributes(), context: context)
+    let first = try await keys(place).masterKey()
+    let renewed = try await keys(place).renewMasterKey()
+    #expect(first.id != renewed.id)
+    #expect(renewed.renewalAt != nil)
+    daemon.signal(SIGTERM)
+    #expect(try daemon.wait() == .exited(0))
+    daemon = try DaemonProcess(arguments)
+    let length = try await keys(place).get(id, context: context).value.count
+    #expect(length == 32)
+    daemon.signal(SIGTERM)
+    _ = try daemon.wait()
+    try write("open says me\n", phrase)
+    daemon = try DaemonProcess(arguments)
+    #expect(try daemon.wait() == .exited(3))
+    #expect(try daemon.errorText().contains("the passphrase does not open"))
+  }
+
   @Test func aBadConfigurationIsNamed() throws {
     let place = try Place()
     let path = "\(place.path)/cofferd.conf"

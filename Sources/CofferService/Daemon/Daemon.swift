@@ -95,9 +95,11 @@ public struct Daemon: Sendable {
     _ state: borrowing ClaimedState, _ configuration: ServiceConfiguration,
     _ projects: ProjectDirectory
   ) async throws(DaemonError) -> HTTPServer {
+    let masterKeys = try configuration.masterKey.store(directory: state.keysPath)
     let keys: LocalKeyManager
     do {
-      keys = try await LocalKeyManager.open(directory: state.keysPath)
+      keys = try await LocalKeyManager.open(
+        directory: state.keysPath, masterKeys: masterKeys)
     } catch {
       throw DaemonError(.state, "cannot open the key store in \(state.keysPath): \(error)")
     }
@@ -122,8 +124,8 @@ public struct Daemon: Sendable {
     let status = ServiceStatus(
       version: Self.version, pid: getpid(), state: state.path, pool: state.poolPath)
     return HTTPServer(
-      keys: keys, orders: orders, volumes: volumes, status: status, projects: projects,
-      logger: logger)
+      keys: keys, store: keys, orders: orders, volumes: volumes, status: status, projects: projects,
+      renewalInterval: configuration.masterKey.renewalInterval, logger: logger)
   }
 
   private func listen(_ server: HTTPServer, on socket: ServiceSocket) async throws(DaemonError) {
@@ -146,6 +148,10 @@ public struct Daemon: Sendable {
       ServiceGroupConfiguration.ServiceConfiguration(
         service: application, successTerminationBehavior: .gracefullyShutdownGroup)
     ]
+    if let interval = server.renewalInterval {
+      let renewal = PeriodicalRenewal(keys: server.store, interval: interval, logger: logger)
+      services.append(.init(service: renewal))
+    }
     if let timeout = options.idleExit {
       let idle = IdleStop(
         activity: server.activity, timeout: timeout, isBusy: { await server.volumes.isBusy() })

@@ -1,6 +1,7 @@
 import Hummingbird
 import HummingbirdCore
 import KeyManager
+import KeyStore
 import Logging
 import NIOCore
 import ServiceLifecycle
@@ -10,10 +11,13 @@ import VolumeManager
 /// The HTTP service on one Unix socket.
 struct HTTPServer: Sendable {
   let keys: any AnnotatedKeyManager
+  /// The keys once more, for what is not for every caller.
+  let store: LocalKeyManager
   let orders: OrderStore
   let volumes: VolumeManager
   let status: ServiceStatus
   var projects = ProjectDirectory.privateProjects
+  var renewalInterval: Duration?
   let activity = Activity()
   let logger: Logger
 
@@ -37,6 +41,7 @@ struct HTTPServer: Sendable {
     AccessRoutes(keys: keys).add(to: router)
     OrderRoutes(keys: keys, orders: orders).add(to: router)
     KeyCopyRoutes(keys: keys).add(to: router)
+    MasterKeyRoutes(keys: store, renewalInterval: renewalInterval).add(to: router)
     VolumeRoutes(volumes: volumes, status: status).add(to: router)
     let connections = UserLimit(Self.connectionsPerUser)
     // What Hummingbird itself has to say (the path it binds to, for one) is of no use to an operator.

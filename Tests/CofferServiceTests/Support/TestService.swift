@@ -58,7 +58,8 @@ func withService(
   let volumes = try await VolumeManager.open(
     database: "\(directory.path)/catalog.sqlite", pool: "\(directory.path)/pool", keys: keys)
   let server = HTTPServer(
-    keys: keys, orders: try OrderStore(path: "\(directory.path)/orders.sqlite"), volumes: volumes,
+    keys: keys, store: keys, orders: try OrderStore(path: "\(directory.path)/orders.sqlite"),
+    volumes: volumes,
     status: ServiceStatus(
       version: "test", pid: getpid(), state: directory.path, pool: "\(directory.path)/pool"),
     projects: projects, logger: logger)
