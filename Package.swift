@@ -82,7 +82,8 @@ let package = Package(
     .testTarget(
       name: "cofferdTests",
       dependencies: [
-        "cofferd", "VolumeAPI", "BarbicanAPI", "KeyManager", "HostSystem", "SecretMemory",
+        "cofferd", "VolumeAPI", "BarbicanAPI", "KeyStore", "KeyManager", "HostSystem",
+        "SecretMemory",
       ],
       swiftSettings: settings),
     program("mount.coffer", ["Attachment", "AttachmentServer", "VolumeAPI", "HostSystem"]),

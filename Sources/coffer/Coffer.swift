@@ -21,7 +21,8 @@ struct Coffer: AsyncParsableCommand {
       """,
     version: cofferVersion,
     subcommands: [
-      KeyCommand.self, MasterKeyCommand.self, VolumeCommand.self, Attach.self, Detach.self,
+      KeyCommand.self, MasterKeyCommand.self, AuditCommand.self, VolumeCommand.self, Attach.self,
+      Detach.self,
       Mount.self,
       AttachmentCommand.self,
     ])

@@ -1,7 +1,9 @@
 import BarbicanAPI
+import FoundationEssentials
 import Glibc
 import HostSystem
 import KeyManager
+import KeyStore
 import SecretMemory
 import Testing
 
@@ -55,6 +57,31 @@ import Testing
     ] {
       #expect(place.mode(path) == mode, "\(path)")
     }
+  }
+
+  @Test func whatIsDoneWithKeysIsAudited() async throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(place.arguments)
+    #expect(daemon.announcement == "ready\n")
+    #expect(place.mode("state/private/audit.log") == "100600")
+    var bytes = Array("hushhushhush".utf8)
+    let id = try await keys(place).store(
+      try SecretBytes.taking(&bytes), KeyAttributes(name: "n"), context: context)
+    _ = try await keys(place).get(id, context: context).record
+    try await keys(place).delete(id, context: context)
+    _ = try? await keys(place).setValue(
+      of: id, to: try SecretBytes.zeroed(count: 1), contentType: nil, context: context)
+    let content = try Data(contentsOf: URL(filePath: "\(place.state)/private/audit.log"))
+    var events: [AuditEvent] = []
+    let found = AuditVerification(of: content) { events.append($0) }
+    #expect(found.isGood)
+    #expect(
+      events.map { "\($0.operation) \($0.outcome)" } == [
+        "store ok", "set-value ok", "get ok", "delete ok", "set-value notFound",
+      ])
+    #expect(events.allSatisfy { $0.keyID == id.description && $0.pid == getpid() && $0.uid == 0 })
+    #expect(events.allSatisfy { $0.project == "uid-0" && $0.process != nil })
+    #expect(!String(decoding: content, as: UTF8.self).contains("hush"))
   }
 
   @Test func theMasterKeyIsUnderAPassphrase() async throws {

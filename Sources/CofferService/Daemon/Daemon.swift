@@ -96,12 +96,18 @@ public struct Daemon: Sendable {
     _ projects: ProjectDirectory
   ) async throws(DaemonError) -> HTTPServer {
     let masterKeys = try configuration.masterKey.store(directory: state.keysPath)
-    let keys: LocalKeyManager
+    let store: LocalKeyManager
     do {
-      keys = try await LocalKeyManager.open(
+      store = try await LocalKeyManager.open(
         directory: state.keysPath, masterKeys: masterKeys)
     } catch {
       throw DaemonError(.state, "cannot open the key store in \(state.keysPath): \(error)")
+    }
+    let keys: AuditedKeys
+    do {
+      keys = AuditedKeys(keys: store, log: try AuditLog(path: state.auditPath))
+    } catch {
+      throw DaemonError(.state, "\(error)")
     }
     let orders: OrderStore
     do {
@@ -124,7 +130,8 @@ public struct Daemon: Sendable {
     let status = ServiceStatus(
       version: Self.version, pid: getpid(), state: state.path, pool: state.poolPath)
     return HTTPServer(
-      keys: keys, store: keys, orders: orders, volumes: volumes, status: status, projects: projects,
+      keys: keys, store: store, orders: orders, volumes: volumes, status: status,
+      projects: projects,
       renewalInterval: configuration.masterKey.renewalInterval, logger: logger)
   }
 
