@@ -13,7 +13,9 @@ import Testing
   /// What python-barbicanclient makes of an item, with these members as keyword arguments.
   private struct List: Decodable {
     struct Item: Decodable {
-      let created, updated, status, service, resource_type, resource_id: String
+      let created, updated, status, service: String
+      // swift-format-ignore: AlwaysUseLowerCamelCase
+      let resource_type, resource_id: String
     }
     let consumers: [Item]
     let total: Int

@@ -19,6 +19,7 @@ struct HTTPServer: Sendable {
   var projects = ProjectDirectory.privateProjects
   var renewalInterval: Duration?
   let activity = Activity()
+  let metrics = RequestMetrics()
   let logger: Logger
 
   /// A connection on which nothing arrives is closed after this long.
@@ -33,7 +34,8 @@ struct HTTPServer: Sendable {
   ) -> some ServiceLifecycle.Service {
     let router = Router(context: Call.self)
     router.add(
-      middleware: RequestMiddleware(activity: activity, projects: projects, logger: logger))
+      middleware: RequestMiddleware(
+        activity: activity, metrics: metrics, projects: projects, logger: logger))
     VersionRoutes().add(to: router)
     SecretRoutes(keys: keys).add(to: router)
     ConsumerRoutes(keys: keys).add(to: router)
@@ -42,6 +44,7 @@ struct HTTPServer: Sendable {
     OrderRoutes(keys: keys, orders: orders).add(to: router)
     KeyCopyRoutes(keys: keys).add(to: router)
     MasterKeyRoutes(keys: store, renewalInterval: renewalInterval).add(to: router)
+    MetricsRoutes(metrics: metrics, keys: store, volumes: volumes).add(to: router)
     VolumeRoutes(volumes: volumes, status: status).add(to: router)
     let connections = UserLimit(Self.connectionsPerUser)
     // What Hummingbird itself has to say (the path it binds to, for one) is of no use to an operator.
