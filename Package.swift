@@ -72,17 +72,19 @@ let package = Package(
     program(
       "coffer",
       [
-        "Attachment", "Benchmark", "VolumeAPI", "KeyManager", "HostSystem", "SecretMemory",
-        argumentParser,
+        "Attachment", "Benchmark", "VolumeAPI", "BarbicanAPI", "KeyStore", "KeyManager",
+        "HostSystem", "SecretMemory", argumentParser,
       ]),
-    .testTarget(name: "cofferTests", dependencies: ["coffer"], swiftSettings: settings),
+    .testTarget(
+      name: "cofferTests", dependencies: ["coffer", "SecretMemory"], swiftSettings: settings),
     program(
       "cofferd",
       ["CofferService", "VolumeManager", "VolumeAPI", "HostSystem", argumentParser, logging]),
     .testTarget(
       name: "cofferdTests",
       dependencies: [
-        "cofferd", "VolumeAPI", "BarbicanAPI", "KeyManager", "HostSystem", "SecretMemory",
+        "cofferd", "VolumeAPI", "BarbicanAPI", "KeyStore", "KeyManager", "HostSystem",
+        "SecretMemory",
       ],
       swiftSettings: settings),
     program("mount.coffer", ["Attachment", "AttachmentServer", "VolumeAPI", "HostSystem"]),

@@ -6,7 +6,7 @@ public import SecretMemory
 /// On the Unix socket the caller is who the kernel says. The context that a call is given therefore only
 /// fills in what Barbican does not tell: the project of a record.
 public struct BarbicanClient: KeyManager {
-  private let transport: HTTPTransport
+  let transport: HTTPTransport
   private let project: String?
   private let headers: [String: String]
 
@@ -16,7 +16,8 @@ public struct BarbicanClient: KeyManager {
   public init(_ transport: HTTPTransport, project: String? = nil, token: String? = nil) {
     self.transport = transport
     self.project = project
-    var headers: [String: String] = [:]
+    // From 1.1 on keys have consumers, from 1.2 on these keep a key from being deleted.
+    var headers = ["OpenStack-API-Version": "key-manager latest"]
     headers["X-Project-Id"] = project
     headers["X-Auth-Token"] = token
     self.headers = headers
@@ -95,6 +96,12 @@ public struct BarbicanClient: KeyManager {
   ) async throws(KeyManagerError) -> KeyRecord {
     let answer = try await send(.init(.get, path(id)))
     try check(answer, "cannot look up key \(id)", id)
+    return try self.record(id, in: answer, context)
+  }
+
+  private func record(
+    _ id: KeyID, in answer: borrowing HTTPTransport.Response, _ context: RequestContext
+  ) throws(KeyManagerError) -> KeyRecord {
     let document = try document(SecretDocument.self, in: answer)
     guard let record = document.record(project: project ?? context.project), record.id == id else {
       throw strange("it answered with another key than \(id)")
@@ -120,8 +127,44 @@ public struct BarbicanClient: KeyManager {
     return try document(KeyCopyReply.self, in: answer).id
   }
 
-  public func delete(_ id: KeyID, context: RequestContext) async throws(KeyManagerError) {
-    try check(try await send(.init(.delete, path(id))), "cannot delete key \(id)", id)
+  public func delete(
+    _ id: KeyID, force: Bool, context: RequestContext
+  ) async throws(KeyManagerError) {
+    let answer = try await send(.init(.delete, path(id) + (force ? "?force=true" : "")))
+    // Barbican does not say what uses the key.
+    if answer.status == 400, !force,
+      let consumers = try? await record(of: id, context: context).consumers, !consumers.isEmpty
+    {
+      throw .inUse(id, by: consumers.map(\.consumer))
+    }
+    try check(answer, "cannot delete key \(id)", id)
+  }
+
+  @discardableResult
+  public func addConsumer(
+    _ consumer: KeyConsumer, to id: KeyID, context: RequestContext
+  ) async throws(KeyManagerError) -> KeyRecord {
+    let request = HTTPTransport.Request(
+      .post, "\(path(id))/consumers", json: SecretConsumer(consumer))
+    let answer = try await send(request)
+    try check(answer, "cannot register a consumer of key \(id)", id)
+    return try self.record(id, in: answer, context)
+  }
+
+  @discardableResult
+  public func removeConsumer(
+    _ consumer: KeyConsumer, from id: KeyID, context: RequestContext
+  ) async throws(KeyManagerError) -> KeyRecord? {
+    let request = HTTPTransport.Request(
+      .delete, "\(path(id))/consumers", json: SecretConsumer(consumer))
+    let answer = try await send(request)
+    // A missing key and a missing consumer look alike; looking up the key tells them apart.
+    if answer.status == 404 {
+      _ = try await record(of: id, context: context)
+      return nil
+    }
+    try check(answer, "cannot remove a consumer of key \(id)", id)
+    return try self.record(id, in: answer, context)
   }
 
   public func list(
@@ -202,7 +245,7 @@ public struct BarbicanClient: KeyManager {
 
   // MARK: Requests and answers
 
-  private func send(
+  func send(
     _ request: consuming HTTPTransport.Request
   ) async throws(KeyManagerError) -> HTTPTransport.Response {
     request.headers.merge(headers) { own, _ in own }
@@ -216,7 +259,7 @@ public struct BarbicanClient: KeyManager {
   /// Throws unless the answer is a good one.
   ///
   /// - Parameter id: the key that the request is about.
-  private func check(
+  func check(
     _ answer: borrowing HTTPTransport.Response, _ action: String, _ id: KeyID? = nil
   ) throws(KeyManagerError) {
     if answer.isSuccess { return }
@@ -224,7 +267,7 @@ public struct BarbicanClient: KeyManager {
     throw KeyManagerError(answer, action, endpoint: transport.endpoint)
   }
 
-  private func document<Document: Decodable>(
+  func document<Document: Decodable>(
     _ type: Document.Type, in answer: borrowing HTTPTransport.Response
   ) throws(KeyManagerError) -> Document {
     do {

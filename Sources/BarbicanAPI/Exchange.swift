@@ -129,7 +129,7 @@ final class Exchange: @unchecked Sendable {
 
   private func setMethod(_ handle: UnsafeMutableRawPointer) {
     let count = request.withBody(\.count)
-    if request.method == .post || request.method == .put {
+    if request.method == .post || request.method == .put || count > 0 {
       coffer_curl_set_number(handle, CURLOPT_POST, 1)
       coffer_curl_set_size(handle, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(count))
     }

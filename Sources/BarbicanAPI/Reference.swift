@@ -20,7 +20,7 @@ extension SecretDocument {
       secretType: attributes.type, expiration: attributes.expiration,
       algorithm: attributes.algorithm, bitLength: attributes.bitLength, mode: attributes.mode,
       creatorID: record.creator, contentTypes: record.hasValue ? ["default": contentType] : nil,
-      secretRef: secretRef)
+      secretRef: secretRef, consumers: record.consumers.map { SecretConsumer($0.consumer) })
   }
 
   /// The key that this describes; nil when `secretRef` ends in no ID.
@@ -34,6 +34,7 @@ extension SecretDocument {
         name: name, type: secretType, algorithm: algorithm, bitLength: bitLength, mode: mode,
         expiration: expiration, contentType: contentTypes?["default"]),
       project: project, creator: creatorID ?? "", created: created, updated: updated,
-      hasValue: contentTypes != nil)
+      hasValue: contentTypes != nil,
+      consumers: (consumers ?? []).map { RegisteredConsumer($0.consumer, created: updated) })
   }
 }

@@ -152,25 +152,6 @@ public struct SecretDocument: Sendable, Codable, Equatable {
   }
 }
 
-/// Something that uses a secret, such as a volume.
-public struct SecretConsumer: Sendable, Codable, Hashable {
-  public var service: String
-  public var resourceType: String
-  public var resourceID: String
-
-  enum CodingKeys: String, CodingKey {
-    case service
-    case resourceType = "resource_type"
-    case resourceID = "resource_id"
-  }
-
-  public init(service: String, resourceType: String, resourceID: String) {
-    self.service = service
-    self.resourceType = resourceType
-    self.resourceID = resourceID
-  }
-}
-
 /// What `GET /v1/secrets` answers.
 public struct SecretList: Sendable, Codable, Equatable {
   public var secrets: [SecretDocument]

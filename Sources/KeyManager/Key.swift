@@ -23,10 +23,12 @@ public struct KeyRecord: Sendable, Equatable {
   public var updated: Timestamp
   /// False while an ID exists but its value has not been set.
   public var hasValue: Bool
+  /// What uses it, oldest first.
+  public var consumers: [RegisteredConsumer]
 
   public init(
     id: KeyID, attributes: KeyAttributes, project: String, creator: String, created: Timestamp,
-    updated: Timestamp, hasValue: Bool
+    updated: Timestamp, hasValue: Bool, consumers: [RegisteredConsumer] = []
   ) {
     self.id = id
     self.attributes = attributes
@@ -35,6 +37,7 @@ public struct KeyRecord: Sendable, Equatable {
     self.created = created
     self.updated = updated
     self.hasValue = hasValue
+    self.consumers = consumers
   }
 }
 

@@ -32,9 +32,28 @@ public protocol KeyManager: Sendable {
     _ id: KeyID, name: String?, context: RequestContext
   ) async throws(KeyManagerError) -> KeyID
 
-  /// Deletes the key for good.
-  func delete(_ id: KeyID, context: RequestContext) async throws(KeyManagerError)
+  /// Deletes the key for good; `inUse`, which names the consumers, if it has some and `force` is false.
+  func delete(_ id: KeyID, force: Bool, context: RequestContext) async throws(KeyManagerError)
+
+  /// Notes that something uses the key; a second time changes nothing. Returns what is known of the key.
+  @discardableResult
+  func addConsumer(
+    _ consumer: KeyConsumer, to id: KeyID, context: RequestContext
+  ) async throws(KeyManagerError) -> KeyRecord
+
+  /// Notes that it no longer does; nil when it did not. Returns what is known of the key.
+  @discardableResult
+  func removeConsumer(
+    _ consumer: KeyConsumer, from id: KeyID, context: RequestContext
+  ) async throws(KeyManagerError) -> KeyRecord?
 
   /// The project's keys that have not expired.
   func list(_ query: KeyQuery, context: RequestContext) async throws(KeyManagerError) -> KeyPage
+}
+
+extension KeyManager {
+  /// Deletes the key for good, unless it is in use.
+  public func delete(_ id: KeyID, context: RequestContext) async throws(KeyManagerError) {
+    try await delete(id, force: false, context: context)
+  }
 }

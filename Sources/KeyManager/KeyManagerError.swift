@@ -9,6 +9,8 @@ public struct KeyManagerError: Error, Sendable, Equatable, CustomStringConvertib
     case invalidRequest
     /// The key's state forbids it, for example a second value.
     case conflict
+    /// The key has consumers, which would be lost with it.
+    case inUse
     /// The value is larger than the key manager keeps (20 000 bytes).
     case payloadTooLarge
     /// Nobody answers, or not in time.
@@ -33,5 +35,15 @@ public struct KeyManagerError: Error, Sendable, Equatable, CustomStringConvertib
   /// The one answer for a key that is not there or not the caller's.
   public static func noSuchKey(_ id: KeyID) -> KeyManagerError {
     KeyManagerError(.notFound, "no key \(id)")
+  }
+
+  /// The answer to deleting a key that is in use.
+  public static func inUse(_ id: KeyID, by consumers: [KeyConsumer]) -> KeyManagerError {
+    let named = consumers.prefix(3).map(\.description).joined(separator: ", ")
+    let more = consumers.count > 3 ? " and \(consumers.count - 3) more" : ""
+    return KeyManagerError(
+      .inUse,
+      "key \(id) is in use by \(named)\(more): without it they cannot be opened again; delete them "
+        + "first, or force it")
   }
 }

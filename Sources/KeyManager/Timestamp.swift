@@ -1,7 +1,7 @@
 import Glibc
 
 /// A moment in microseconds since 1970-01-01T00:00:00Z.
-public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible {
+public struct Timestamp: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
   /// Microseconds since the epoch.
   public let microseconds: Int64
 
@@ -38,5 +38,15 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
     let clock =
       "\(pad(Int64(parts.tm_hour), 2)):\(pad(Int64(parts.tm_min), 2)):\(pad(Int64(parts.tm_sec), 2))"
     return "\(date)T\(clock).\(pad(fraction, 6))"
+  }
+
+  public init(from decoder: any Decoder) throws {
+    microseconds = try decoder.singleValueContainer().decode(Int64.self)
+  }
+
+  /// As the number of microseconds.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(microseconds)
   }
 }

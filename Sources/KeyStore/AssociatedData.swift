@@ -22,7 +22,7 @@ struct AssociatedData {
     append([flag ? 1 : 0])
   }
 
-  private mutating func append(_ field: [UInt8]?) {
+  mutating func append(_ field: [UInt8]?) {
     guard let field else {
       bytes.append(0)
       return

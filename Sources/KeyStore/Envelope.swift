@@ -8,6 +8,9 @@ enum Envelope {
   private static let version: UInt8 = 1
   private static let headerLength = 1 + AESGCM.nonceLength
 
+  /// How many bytes the envelope of a secret has.
+  static func length(of count: Int) -> Int { headerLength + count + AESGCM.tagLength }
+
   /// Wraps `secret`, which may be empty.
   static func seal(
     _ secret: borrowing SecretBytes, under key: borrowing SecretBytes,

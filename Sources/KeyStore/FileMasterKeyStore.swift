@@ -1,8 +1,9 @@
 import Glibc
 import HostSystem
+public import KeyManager
 import SecretMemory
 
-/// Keeps the master key in a file that its owner alone can read.
+/// Keeps the master key in a file that its owner alone can read, optionally under a passphrase.
 public struct FileMasterKeyStore: MasterKeyStore {
   /// What a save has done so far.
   enum SaveStep: Sendable, CaseIterable {
@@ -11,15 +12,21 @@ public struct FileMasterKeyStore: MasterKeyStore {
 
   /// The file's absolute path.
   public let path: String
+  private let passphrase: Passphrase?
   private let reached: @Sendable (SaveStep) -> Void
 
-  /// - Parameter path: absolute. The directory must exist and be its owner's alone to write.
-  public init(path: String) {
-    self.init(path: path) { _ in }
+  /// - Parameters:
+  ///   - path: absolute. The directory must exist and be its owner's alone to write.
+  ///   - passphrase: what the key is under within the file; nothing when nil.
+  public init(path: String, passphrase: Passphrase? = nil) {
+    self.init(path: path, passphrase: passphrase) { _ in }
   }
 
-  init(path: String, reached: @escaping @Sendable (SaveStep) -> Void) {
+  init(
+    path: String, passphrase: Passphrase? = nil, reached: @escaping @Sendable (SaveStep) -> Void
+  ) {
     self.path = path
+    self.passphrase = passphrase
     self.reached = reached
   }
 
@@ -42,11 +49,11 @@ public struct FileMasterKeyStore: MasterKeyStore {
     let text = try read(file, count: Int(status.st_size))
     try sync(file, path)
     try syncDirectory()
-    return try MasterKeyText.decode(text, from: path)
+    return try MasterKeyText.decode(text, under: passphrase, from: path)
   }
 
   public func save(_ key: MasterKey) throws {
-    let text = try MasterKeyText.encode(key)
+    let text = try MasterKeyText.encode(key, under: passphrase)
     try removeUnfinishedSave()
     do {
       try write(text)
@@ -64,6 +71,12 @@ public struct FileMasterKeyStore: MasterKeyStore {
     if unlink(unfinishedPath) != 0, errno != ENOENT {
       throw SystemError.current("unlink", unfinishedPath)
     }
+  }
+
+  /// When the file was written.
+  public func saved() throws -> Timestamp? {
+    let time = try open().status().st_mtim
+    return Timestamp(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000)
   }
 
   private func open() throws -> Descriptor {

@@ -96,7 +96,10 @@ extension LocalKeyManager {
   static func failure(_ error: any Error) -> KeyManagerError {
     switch error {
     case let error as KeyManagerError: error
-    case MasterKeyStoreError.unsafe(let text): KeyManagerError(.unavailable, text)
+    case MasterKeyStoreError.unsafe(let text), MasterKeyStoreError.locked(let text):
+      KeyManagerError(.unavailable, text)
+    case MasterKeyStoreError.readOnly(let text), MasterKeyStoreError.occupied(let text):
+      KeyManagerError(.conflict, text)
     case MasterKeyStoreError.malformed(let text): KeyManagerError(.damaged, text)
     case let error as EmptyStoreError:
       KeyManagerError(.damaged, "the master key is missing: \(error)")

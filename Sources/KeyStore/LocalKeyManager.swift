@@ -16,7 +16,7 @@ public final class LocalKeyManager: KeyManager {
   /// Whether a renewal of the master key is under way.
   let isRenewing = Atomic(false)
   private let lock: Mutex<Descriptor?>
-  private let now: @Sendable () -> Timestamp
+  let now: @Sendable () -> Timestamp
 
   /// - Parameter now: tells the time.
   init(
@@ -43,7 +43,12 @@ public final class LocalKeyManager: KeyManager {
     _ attributes: KeyAttributes, context: RequestContext
   ) async throws(KeyManagerError) -> KeyID {
     try RequestRules.check(.creator, context)
-    let count = try KeyGeneration.byteCount(attributes)
+    let count: Int
+    do throws(KeyGenerationError) {
+      count = try KeyGeneration.byteCount(attributes)
+    } catch {
+      throw KeyManagerError(.invalidRequest, error.description)
+    }
     var attributes = attributes
     attributes.algorithm = attributes.algorithm ?? KeyGeneration.defaultAlgorithm
     attributes.bitLength = attributes.bitLength ?? KeyGeneration.defaultLength
@@ -90,8 +95,8 @@ public final class LocalKeyManager: KeyManager {
     _ id: KeyID, context: RequestContext
   ) async throws(KeyManagerError) -> Key {
     try RequestRules.check(.reader, context)
-    let (secret, key) = try await database.read { try self.find(id, context, $0) }
-    let value = try open(secret, with: key)
+    let (secret, key) = try await database.read { try self.findReadable(id, context, $0) }
+    let value = try openReadable(secret, with: key, context)
     guard secret.record.hasValue else { throw Self.noValue(id) }
     return Key(record: secret.record, value: value)
   }
@@ -100,8 +105,8 @@ public final class LocalKeyManager: KeyManager {
     of id: KeyID, context: RequestContext
   ) async throws(KeyManagerError) -> KeyRecord {
     try RequestRules.check(.reader, context)
-    let (secret, key) = try await database.read { try self.find(id, context, $0) }
-    _ = try open(secret, with: key)
+    let (secret, key) = try await database.read { try self.findReadable(id, context, $0) }
+    _ = try openReadable(secret, with: key, context)
     return secret.record
   }
 
@@ -112,22 +117,23 @@ public final class LocalKeyManager: KeyManager {
     try RequestRules.check("name", name)
     let copy = KeyID.random()
     try await database.write { db in
-      let (secret, key) = try self.find(id, context, db)
-      let value = try self.open(secret, with: key)
+      let (secret, key) = try self.findReadable(id, context, db)
+      let value = try self.openReadable(secret, with: key, context)
       guard secret.record.hasValue else { throw Self.noValue(id) }
+      let (project, projectKey) = try self.projectKeys.findOrMake(context.project, db)
       var attributes = secret.record.attributes
       attributes.name = name
       let now = self.now()
       let record = KeyRecord(
         id: copy, attributes: attributes, project: context.project, creator: context.user,
         created: now, updated: now, hasValue: true)
-      try StoredSecret.insert(record, value: value, into: secret.project, key: key, db)
+      try StoredSecret.insert(record, value: value, into: project, key: projectKey, db)
     }
     return copy
   }
 
   public func delete(
-    _ id: KeyID, context: RequestContext
+    _ id: KeyID, force: Bool, context: RequestContext
   ) async throws(KeyManagerError) {
     try RequestRules.check(.creator, context)
     try await database.write { db in
@@ -142,6 +148,7 @@ public final class LocalKeyManager: KeyManager {
               + "may delete it")
         }
       }
+      if !force { try self.checkIsUnused(id, context, db) }
       guard try StoredSecret.delete(id, project: context.project, db) else {
         throw KeyManagerError.noSuchKey(id)
       }
@@ -179,8 +186,21 @@ public final class LocalKeyManager: KeyManager {
     return record.id
   }
 
+  /// Throws `inUse` if the key has consumers. What a damaged row says of them does not count.
+  private func checkIsUnused(_ id: KeyID, _ context: RequestContext, _ db: Database) throws {
+    do {
+      let (secret, key) = try find(id, context, db)
+      _ = try secret.open(with: key)
+      let consumers = secret.record.consumers
+      guard consumers.isEmpty else {
+        throw KeyManagerError.inUse(id, by: consumers.map(\.consumer))
+      }
+    } catch let error as KeyManagerError where error.code == .damaged {
+    } catch is RowDecodingError {}
+  }
+
   /// The caller's key and what opens it. The same for a key of another project and for none.
-  private func find(
+  func find(
     _ id: KeyID, _ context: RequestContext, _ db: Database
   ) throws -> (StoredSecret, ProjectKey) {
     guard let secret = try StoredSecret.fetch(id, project: context.project, db) else {
@@ -189,8 +209,40 @@ public final class LocalKeyManager: KeyManager {
     return (secret, try projectKeys.key(of: secret.project, db))
   }
 
+  /// As `find`, and also another project's key whose ACL names the caller.
+  func findReadable(
+    _ id: KeyID, _ context: RequestContext, _ db: Database
+  ) throws -> (StoredSecret, ProjectKey) {
+    let own = try StoredSecret.fetch(id, project: context.project, db)
+    guard let secret = try own ?? StoredSecret.fetch(id, reader: context.user, db) else {
+      throw KeyManagerError.noSuchKey(id)
+    }
+    return (secret, try projectKeys.key(of: secret.project, db))
+  }
+
+  /// The value, once it is sure that the caller may read it.
+  func openReadable(
+    _ secret: StoredSecret, with key: ProjectKey, _ context: RequestContext
+  ) throws(KeyManagerError) -> SecretBytes {
+    let value = try open(secret, with: key)
+    let access = secret.annotations.access
+    if access?.users.contains(where: { $0.utf8.elementsEqual(context.user.utf8) }) == true {
+      return value
+    }
+    let id = secret.record.id
+    guard secret.record.project.utf8.elementsEqual(context.project.utf8) else {
+      throw .noSuchKey(id)
+    }
+    let isCreator = secret.record.creator.utf8.elementsEqual(context.user.utf8)
+    guard access?.projectAccess ?? true || isCreator || context.may(actAs: .admin) else {
+      throw KeyManagerError(
+        .notAuthorized, "key \(id) may be read by its creator and those whom its ACL names")
+    }
+    return value
+  }
+
   /// The value, once the row has been verified and has not expired.
-  private func open(
+  func open(
     _ secret: StoredSecret, with key: ProjectKey
   ) throws(KeyManagerError) -> SecretBytes {
     let value = try secret.open(with: key)

@@ -1,3 +1,5 @@
+public import KeyManager
+
 /// Where the master key is kept.
 ///
 /// The calls may block. They throw `MasterKeyStoreError` when the store refuses, and `SystemError` when
@@ -12,6 +14,9 @@ public protocol MasterKeyStore: Sendable, CustomStringConvertible {
 
   /// Removes what a save that was cut short may have left. Called at the start, while no save runs.
   func removeUnfinishedSave() throws
+
+  /// When the master key was saved; nil when the store does not say.
+  func saved() throws -> Timestamp?
 }
 
 /// No master key has been saved in this store.
@@ -33,10 +38,18 @@ public enum MasterKeyStoreError: Error, CustomStringConvertible {
   case unsafe(String)
   /// The content is no master key; the text says what is wrong.
   case malformed(String)
+  /// The passphrase is missing or is another one.
+  case locked(String)
+  /// The store cannot be written.
+  case readOnly(String)
+  /// There is a master key already.
+  case occupied(String)
 
   public var description: String {
     switch self {
-    case .unsafe(let text), .malformed(let text): text
+    case .unsafe(let text), .malformed(let text), .locked(let text), .readOnly(let text),
+      .occupied(let text):
+      text
     }
   }
 }

@@ -55,6 +55,18 @@ enum RequestRules {
     }
   }
 
+  static func check(_ consumer: KeyConsumer) throws(KeyManagerError) {
+    for (what, text) in [
+      ("service", consumer.service), ("resource type", consumer.resourceType),
+      ("resource ID", consumer.resourceID),
+    ] {
+      guard !text.isEmpty else {
+        throw KeyManagerError(.invalidRequest, "the consumer's \(what) is empty")
+      }
+      try check("consumer's \(what)", text)
+    }
+  }
+
   /// SQLite ends a text at its first NUL, so one with a NUL would not read back.
   static func check(_ what: String, _ text: String?) throws(KeyManagerError) {
     guard let text else { return }

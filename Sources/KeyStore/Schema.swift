@@ -18,6 +18,9 @@ enum Schema {
     migrator.registerMigration("1") { db in
       try db.execute(sql: version1)
     }
+    migrator.registerMigration("2") { db in
+      try db.execute(sql: version2)
+    }
     return migrator
   }
 
@@ -83,6 +86,20 @@ enum Schema {
       \(subtract("OLD"))
       \(add("NEW"))
     END;
+    """
+
+  /// - `annotations`: `KeyAnnotations` as JSON, or NULL; bound by the envelope like the other columns.
+  /// - `readers`: where to find the secrets whose ACL names a user. It gives no right by itself.
+  private static let version2 = """
+    ALTER TABLE secrets ADD COLUMN annotations BLOB;
+
+    CREATE TABLE readers (
+      reader TEXT NOT NULL,
+      id TEXT NOT NULL,
+      secret INTEGER NOT NULL REFERENCES secrets (number) ON DELETE CASCADE,
+      PRIMARY KEY (reader, id, secret)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX readers_by_secret ON readers (secret);
     """
 
   private static func add(_ row: String) -> String {

@@ -10,10 +10,13 @@ struct StoredSecret: Sendable {
   let project: ProjectKeys.Project
   let record: KeyRecord
   let wrapped: [UInt8]
+  let annotations: KeyAnnotations
+  /// `annotations` as they are stored.
+  private let annotationText: [UInt8]?
 
   static let columns = """
     number, project, id, creator, created, updated, name, type, algorithm, bit_length, mode,
-    expiration, content_type, has_value, wrapped
+    expiration, content_type, has_value, wrapped, annotations
     """
 
   /// True of the secret with the project's name and the ID as arguments. It takes the same steps for
@@ -31,6 +34,18 @@ struct StoredSecret: Sendable {
     return try row.map { try StoredSecret(row: $0, project: project) }
   }
 
+  /// The secret of that ID, of any project, whose ACL names the user. As many steps when there is none.
+  static func fetch(_ id: KeyID, reader: String, _ db: Database) throws -> StoredSecret? {
+    let row = try Row.fetchOne(
+      db.cachedStatement(
+        sql: """
+          SELECT \(columns), (SELECT name FROM projects WHERE projects.id = project) FROM secrets
+          WHERE number = (SELECT secret FROM readers WHERE reader = ? AND id = ?)
+          """),
+      arguments: [reader, id.description])
+    return try row.map { try StoredSecret(row: $0, project: $0.decode(atIndex: 16)) }
+  }
+
   /// - Parameter row: of `columns`, in that order.
   init(row: Row, project name: String) throws {
     number = try row.decode(atIndex: 0)
@@ -40,6 +55,12 @@ struct StoredSecret: Sendable {
     guard let id = KeyID(text), let type = SecretType(rawValue: try row.decode(atIndex: 7)),
       (0...1).contains(hasValue)
     else {
+      throw Self.damaged(text)
+    }
+    annotationText = try row.decode(Data?.self, atIndex: 15).map { Array($0) }
+    do {
+      annotations = try annotationText.map(KeyAnnotations.init(json:)) ?? KeyAnnotations()
+    } catch {
       throw Self.damaged(text)
     }
     record = KeyRecord(
@@ -52,7 +73,7 @@ struct StoredSecret: Sendable {
       project: name, creator: try row.decode(atIndex: 3),
       created: Timestamp(microseconds: try row.decode(atIndex: 4)),
       updated: Timestamp(microseconds: try row.decode(atIndex: 5)),
-      hasValue: hasValue == 1)
+      hasValue: hasValue == 1, consumers: annotations.consumers)
     wrapped = Array(try row.decode(Data.self, atIndex: 14))
   }
 
@@ -61,7 +82,7 @@ struct StoredSecret: Sendable {
     let value: SecretBytes?
     do {
       value = try Envelope.open(
-        wrapped, under: key.value, bindingTo: Self.associatedData(record))
+        wrapped, under: key.value, bindingTo: Self.associatedData(record, annotationText))
     } catch {
       throw KeyManagerError(.unavailable, error.description)
     }
@@ -74,7 +95,7 @@ struct StoredSecret: Sendable {
     key: ProjectKey, _ db: Database
   ) throws {
     let wrapped = try Envelope.seal(
-      value, under: key.value, bindingTo: associatedData(record))
+      value, under: key.value, bindingTo: associatedData(record, nil))
     let attributes = record.attributes
     try db.cachedStatement(
       sql: """
@@ -96,7 +117,7 @@ struct StoredSecret: Sendable {
     to record: KeyRecord, value: borrowing SecretBytes, key: ProjectKey, _ db: Database
   ) throws {
     let wrapped = try Envelope.seal(
-      value, under: key.value, bindingTo: Self.associatedData(record))
+      value, under: key.value, bindingTo: Self.associatedData(record, annotationText))
     try db.cachedStatement(
       sql: """
         UPDATE secrets SET updated = ?, content_type = ?, has_value = ?, wrapped = ?
@@ -106,6 +127,25 @@ struct StoredSecret: Sendable {
       record.updated.microseconds, record.attributes.contentType, record.hasValue ? 1 : 0,
       Data(wrapped), number,
     ])
+  }
+
+  /// Replaces what is noted of the secret.
+  ///
+  /// - Parameter value: the secret's value, which is bound to the notes and so is wrapped anew.
+  func update(
+    to annotations: KeyAnnotations, value: borrowing SecretBytes, key: ProjectKey, _ db: Database
+  ) throws {
+    let text = try annotations.json()
+    let wrapped = try Envelope.seal(
+      value, under: key.value, bindingTo: Self.associatedData(record, text))
+    try db.cachedStatement(sql: "UPDATE secrets SET annotations = ?, wrapped = ? WHERE number = ?")
+      .execute(arguments: [text.map { Data($0) }, Data(wrapped), number])
+    guard annotations.access?.users != self.annotations.access?.users else { return }
+    try db.cachedStatement(sql: "DELETE FROM readers WHERE secret = ?").execute(arguments: [number])
+    for user in annotations.access?.users ?? [] {
+      try db.cachedStatement(sql: "INSERT INTO readers (reader, id, secret) VALUES (?, ?, ?)")
+        .execute(arguments: [user, record.id.description, number])
+    }
   }
 
   /// Returns whether there was such a secret.
@@ -120,9 +160,13 @@ struct StoredSecret: Sendable {
     record.attributes.expiration.map { $0 <= now } ?? false
   }
 
-  private static func associatedData(_ record: KeyRecord) -> AssociatedData {
+  /// Version 1 has no notes, so that a database from before them stays as it is.
+  private static func associatedData(
+    _ record: KeyRecord, _ annotations: [UInt8]?
+  ) -> AssociatedData {
     let attributes = record.attributes
-    var data = AssociatedData(purpose: "coffer secret 1")
+    var data = AssociatedData(
+      purpose: annotations == nil ? "coffer secret 1" : "coffer secret 2")
     data.append(record.id.description)
     data.append(record.project)
     data.append(record.creator)
@@ -136,6 +180,7 @@ struct StoredSecret: Sendable {
     data.append(attributes.expiration?.microseconds)
     data.append(attributes.contentType)
     data.append(record.hasValue)
+    if let annotations { data.append(annotations) }
     return data
   }
 

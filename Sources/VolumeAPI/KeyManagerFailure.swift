@@ -8,7 +8,7 @@ extension VolumeError {
       case .notFound: .noSuchKey
       case .notAuthorized: .notAuthorized
       case .invalidRequest, .payloadTooLarge: .invalidRequest
-      case .conflict: .inUse
+      case .conflict, .inUse: .inUse
       case .unavailable: .keyManagerUnavailable
       case .damaged, .internalFailure: .internalFailure
       }

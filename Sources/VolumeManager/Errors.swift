@@ -52,6 +52,7 @@ extension VolumeError {
       case .notFound: .noSuchKey
       case .notAuthorized: .notAuthorized
       case .invalidRequest, .payloadTooLarge, .conflict: .invalidRequest
+      case .inUse: .inUse
       case .unavailable: .keyManagerUnavailable
       case .damaged, .internalFailure: .internalFailure
       }

@@ -28,7 +28,10 @@ extension VolumeManager {
       throw VolumeError("cannot make the volume's key", error)
     }
     reached(.keyMade)
-    if let key = row.keyID { try record(key: key, of: row.id) }
+    if let key = row.keyID {
+      try record(key: key, of: row.id)
+      try await registerVolume(row.id, of: key, row.owner)
+    }
     guard let passphrase = try await passphrase(of: row) else {
       throw VolumeError(.noSuchKey, "the volume's key was deleted while the volume was being made")
     }
@@ -64,9 +67,20 @@ extension VolumeManager {
     }
   }
 
+  /// Keeps the key from being deleted while the volume needs it.
+  private func registerVolume(
+    _ volume: VolumeID, of key: KeyID, _ context: RequestContext
+  ) async throws(VolumeError) {
+    do throws(KeyManagerError) {
+      try await keys.addConsumer(.volume(volume.description), to: key, context: context)
+    } catch {
+      throw VolumeError("cannot note that the volume uses its key", error)
+    }
+  }
+
   private func deleteKey(_ key: KeyID, _ context: RequestContext) async throws(KeyManagerError) {
     do throws(KeyManagerError) {
-      try await keys.delete(key, context: context)
+      try await keys.delete(key, force: true, context: context)
     } catch {
       if error.code != .notFound { throw error }
     }

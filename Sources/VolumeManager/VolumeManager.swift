@@ -76,6 +76,11 @@ public actor VolumeManager {
     return living?.isEmpty != true
   }
 
+  /// How many volumes are attached, of all projects.
+  public func attachmentCount() throws(VolumeError) -> Int {
+    try catalog.write { try AttachmentRow.living(in: $0, boot: boot).count }
+  }
+
   /// Makes a volume: its key, its image, its entry. All is undone when a part fails.
   public func create(
     _ creation: VolumeCreation, context: RequestContext, caller: PeerCredentials

@@ -22,7 +22,7 @@ struct Coffer: AsyncParsableCommand {
     version: cofferVersion,
     subcommands: [
       KeyCommand.self, VolumeCommand.self, Attach.self, Detach.self, Mount.self,
-      AttachmentCommand.self, BenchCommand.self,
+      AttachmentCommand.self, MasterKeyCommand.self, AuditCommand.self, BenchCommand.self,
     ])
 
   static func main() async {

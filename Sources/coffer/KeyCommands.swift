@@ -32,7 +32,8 @@ struct KeyCommand: AsyncParsableCommand {
 
     @Option(help: "A name for people.") var name: String?
     @Option(help: "What the key is for.") var algorithm = "aes"
-    @Option(help: "How the key is written: raw, hex or base64.") var format = KeyFormat.raw
+    @Option(help: "How the key is written: raw, hex, base64, pem, or auto to find out.")
+    var format = KeyFormat.raw
     @Option(help: "The file that holds it; standard input otherwise.", completion: .file())
     var file: String?
     @OptionGroup var service: ServiceOptions
@@ -92,11 +93,13 @@ struct KeyCommand: AsyncParsableCommand {
       discussion: "What only this key opens can never be read again.")
 
     @Argument(help: "The key's ID.", transform: keyID) var key: KeyID
+    @Flag(help: "Delete it also when something uses it, which can then never be opened again.")
+    var force = false
     @OptionGroup var service: ServiceOptions
 
     func run() async throws {
       let service = try await service.connect()
-      try await service.keys.delete(key, context: service.context)
+      try await service.keys.delete(key, force: force, context: service.context)
     }
   }
 }
@@ -136,23 +139,6 @@ extension PrintingCommand {
         ("Algorithm", key.algorithm ?? "-"), ("Bits", key.bit_length.map(String.init) ?? "-"),
         ("Created", key.created_at), ("Expires", key.expires_at ?? "never"),
       ])
-  }
-}
-
-/// How a key is written in a file.
-enum KeyFormat: String, ExpressibleByArgument, CaseIterable {
-  case raw, hex, base64
-
-  func decode(_ text: consuming SecretBytes) throws(VolumeError) -> SecretBytes {
-    do {
-      switch self {
-      case .raw: return text
-      case .hex: return try .decodingHexadecimal(text)
-      case .base64: return try .decodingBase64(text)
-      }
-    } catch {
-      throw VolumeError(.invalidRequest, "cannot read the key as \(rawValue): \(error)")
-    }
   }
 }
 

@@ -8,7 +8,8 @@ struct ServiceOptions: ParsableArguments {
     completion: .file())
   var socket: String?
 
-  @Option(help: "Act for this project; root and the service's user may.") var project: String?
+  @Option(help: "Act for this project of yours; root and the service's user, for any.") var project:
+    String?
 
   func connect() async throws(VolumeError) -> Service {
     try await Service.connect(socket: socket, project: project)

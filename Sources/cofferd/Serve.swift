@@ -15,7 +15,8 @@ struct Serve: AsyncParsableCommand {
 
       Exit codes: 0 stopped as told; 1 failure; 2 another instance has the state directory or the \
       socket; 3 the state directory, the master key or a database cannot be used; 4 what a crash left \
-      behind cannot be repaired; 5 the socket cannot be made; 64 wrong arguments.
+      behind cannot be repaired; 5 the socket cannot be made; 6 the \
+      configuration cannot be used; 64 wrong arguments.
       """)
 
   @Option(
@@ -29,6 +30,12 @@ struct Serve: AsyncParsableCommand {
       "Where to listen (default: COFFER_SOCKET, or /run/coffer/cofferd.sock for root, "
         + "coffer/cofferd.sock in XDG_RUNTIME_DIR for others).", valueName: "path"))
   var socket: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The configuration: projects with their members, the master key (default for root: "
+        + "/etc/coffer/cofferd.conf if it is there).", valueName: "file"))
+  var config: String?
 
   @Option(
     help: ArgumentHelp(
@@ -72,7 +79,9 @@ struct Serve: AsyncParsableCommand {
     try location.prepareDirectory(for: user)
     return DaemonOptions(
       state: try state.map(PathName.absolute) ?? StateDirectory.path(for: user),
-      socket: location.socket, idleExit: idleExit.map { .seconds($0) }, readyDescriptor: readyFd,
+      socket: location.socket,
+      configuration: config.map(PathName.absolute) ?? DaemonOptions.defaultConfiguration,
+      idleExit: idleExit.map { .seconds($0) }, readyDescriptor: readyFd,
       logLevel: Logger.Level(rawValue: logLevel) ?? .notice)
   }
 }

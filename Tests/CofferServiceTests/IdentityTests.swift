@@ -6,6 +6,7 @@ import Testing
   static let alice: UInt32 = 61_001
   static let bob: UInt32 = 61_002
   static let json = ["Content-Type": "application/json"]
+  static let consumer = #"{"service":"s","resource_type":"volume","resource_id":"1"}"#
   static let secret = #"{"payload":"alice's","payload_content_type":"text/plain"}"#
 
   private func makeKey(_ service: TestService, as uid: UInt32) async throws -> String {
@@ -36,12 +37,21 @@ import Testing
         try await askAs(
           uid: Self.bob, service.socket,
           text: requestText(
-            method, path, ["Content-Type": body == "{}" ? "application/json" : "text/plain"],
+            method, path,
+            ["Content-Type": body?.hasPrefix("{") == true ? "application/json" : "text/plain"],
             body: body)
         ).comparable
       }
       for (method, suffix, body) in [
         ("GET", "", nil), ("GET", "/payload", nil), ("PUT", "", "x"), ("DELETE", "", nil),
+        ("DELETE", "?force=true", nil),
+        ("GET", "/metadata", nil), ("PUT", "/metadata", #"{"metadata":{}}"#),
+        ("POST", "/metadata", #"{"key":"a","value":"b"}"#), ("GET", "/metadata/a", nil),
+        ("PUT", "/metadata/a", #"{"key":"a","value":"b"}"#), ("DELETE", "/metadata/a", nil),
+        ("GET", "/consumers", nil), ("POST", "/consumers", Self.consumer),
+        ("DELETE", "/consumers", Self.consumer),
+        ("GET", "/acl", nil), ("PUT", "/acl", #"{"read":{"users":["uid-61002"]}}"#),
+        ("PATCH", "/acl", #"{"read":{"project-access":false}}"#), ("DELETE", "/acl", nil),
       ] as [(String, String, String?)] {
         let others = try await ask(method, "/v1/secrets/\(id)\(suffix)", body)
         #expect(others.status == 404)

@@ -46,7 +46,7 @@ import Testing
 
   @Test func makesSymmetricKeysAlone() throws {
     for type in SecretType.allCases where type != .symmetric {
-      #expect(throws: KeyManagerError.self) {
+      #expect(throws: KeyGenerationError.self) {
         try KeyGeneration.byteCount(KeyAttributes(type: type, algorithm: "aes"))
       }
     }

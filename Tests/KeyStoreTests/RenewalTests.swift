@@ -203,6 +203,7 @@ private final class FailingStore: MasterKeyStore {
 
   func load() throws -> MasterKey { try inner.load() }
 
+  func saved() throws -> Timestamp? { nil }
   func removeUnfinishedSave() throws { try inner.removeUnfinishedSave() }
 
   func save(_ key: MasterKey) throws {

@@ -37,7 +37,7 @@ import VolumeAPI
         }
       if missing != "key" { unlink(volume.image) }
       if missing != "image" {
-        try await sandbox.keys.delete(volume.keyID, context: sandbox.context)
+        try await sandbox.keys.delete(volume.keyID, force: true, context: sandbox.context)
       }
       try await sandbox.delete()
       let isKept = place == "adopted" && missing == "key"

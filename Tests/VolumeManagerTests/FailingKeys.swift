@@ -63,9 +63,23 @@ final class FailingKeys: KeyManager {
     try await keys.copy(id, name: name, context: context)
   }
 
-  func delete(_ id: KeyID, context: RequestContext) async throws(KeyManagerError) {
+  func delete(
+    _ id: KeyID, force: Bool, context: RequestContext
+  ) async throws(KeyManagerError) {
     try check(.delete)
-    try await keys.delete(id, context: context)
+    try await keys.delete(id, force: force, context: context)
+  }
+
+  func addConsumer(
+    _ consumer: KeyConsumer, to id: KeyID, context: RequestContext
+  ) async throws(KeyManagerError) -> KeyRecord {
+    try await keys.addConsumer(consumer, to: id, context: context)
+  }
+
+  func removeConsumer(
+    _ consumer: KeyConsumer, from id: KeyID, context: RequestContext
+  ) async throws(KeyManagerError) -> KeyRecord? {
+    try await keys.removeConsumer(consumer, from: id, context: context)
   }
 
   func list(

@@ -1,7 +1,9 @@
 import BarbicanAPI
+import FoundationEssentials
 import Glibc
 import HostSystem
 import KeyManager
+import KeyStore
 import SecretMemory
 import Testing
 
@@ -55,6 +57,79 @@ import Testing
     ] {
       #expect(place.mode(path) == mode, "\(path)")
     }
+  }
+
+  @Test func whatIsDoneWithKeysIsAudited() async throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(place.arguments)
+    #expect(daemon.announcement == "ready\n")
+    #expect(place.mode("state/private/audit.log") == "100600")
+    var bytes = Array("hushhushhush".utf8)
+    let id = try await keys(place).store(
+      try SecretBytes.taking(&bytes), KeyAttributes(name: "n"), context: context)
+    _ = try await keys(place).get(id, context: context).record
+    try await keys(place).delete(id, context: context)
+    _ = try? await keys(place).setValue(
+      of: id, to: try SecretBytes.zeroed(count: 1), contentType: nil, context: context)
+    let content = try Data(contentsOf: URL(filePath: "\(place.state)/private/audit.log"))
+    var events: [AuditEvent] = []
+    let found = AuditVerification(of: content) { events.append($0) }
+    #expect(found.isGood)
+    #expect(
+      events.map { "\($0.operation) \($0.outcome)" } == [
+        "store ok", "set-value ok", "get ok", "delete ok", "set-value notFound",
+      ])
+    #expect(events.allSatisfy { $0.keyID == id.description && $0.pid == getpid() && $0.uid == 0 })
+    #expect(events.allSatisfy { $0.project == "uid-0" && $0.process != nil })
+    #expect(!String(decoding: content, as: UTF8.self).contains("hush"))
+  }
+
+  @Test func theMasterKeyIsUnderAPassphrase() async throws {
+    let place = try Place()
+    let path = "\(place.path)/cofferd.conf"
+    let phrase = "\(place.path)/passphrase"
+    func write(_ text: String, _ path: String) throws {
+      guard let file = fopen(path, "w") else { throw Failure("fopen") }
+      fputs(text, file)
+      fclose(file)
+      chmod(path, 0o600)
+    }
+    try write("open sesame\n", phrase)
+    try write(
+      #"{"master_key": {"passphrase_file": "\#(phrase)", "renewal_interval": "30d"}}"#, path)
+    let arguments = place.arguments + ["--config", path]
+    var daemon = try DaemonProcess(arguments)
+    #expect(daemon.announcement == "ready\n")
+    let id = try await keys(place).createKey(KeyAttributes(), context: context)
+    let first = try await keys(place).masterKey()
+    let renewed = try await keys(place).renewMasterKey()
+    #expect(first.id != renewed.id)
+    #expect(renewed.renewalAt != nil)
+    daemon.signal(SIGTERM)
+    #expect(try daemon.wait() == .exited(0))
+    daemon = try DaemonProcess(arguments)
+    let length = try await keys(place).get(id, context: context).value.count
+    #expect(length == 32)
+    daemon.signal(SIGTERM)
+    _ = try daemon.wait()
+    try write("open says me\n", phrase)
+    daemon = try DaemonProcess(arguments)
+    #expect(try daemon.wait() == .exited(3))
+    #expect(try daemon.errorText().contains("the passphrase does not open"))
+  }
+
+  @Test func aBadConfigurationIsNamed() throws {
+    let place = try Place()
+    let path = "\(place.path)/cofferd.conf"
+    guard let file = fopen(path, "w") else { throw Failure("fopen") }
+    fputs(#"{"project": []}"#, file)
+    fclose(file)
+    chmod(path, 0o644)
+    let daemon = try DaemonProcess(place.arguments + ["--config", path])
+    #expect(try daemon.wait() == .exited(6))
+    #expect(try daemon.errorText().contains("\(path): the member 'project': it is not known"))
+    #expect(daemon.announcement.contains("it is not known"))
+    #expect(place.mode("state") == nil)
   }
 
   @Test func aRestartKeepsKeysAndOrders() async throws {

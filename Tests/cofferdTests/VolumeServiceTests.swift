@@ -64,6 +64,26 @@ import VolumeAPI
     #expect(total == 0)
   }
 
+  @Test func theKeyOfAVolumeIsNotDeletedUnderIt() async throws {
+    let place = try Place()
+    let daemon = try DaemonProcess(place.arguments)
+    #expect(daemon.announcement == "ready\n")
+    let made = try await client(place).createVolume(VolumeCreation(name: "v", size: 1 << 20))
+    let id = made.keyID
+    let context = RequestContext.local(uid: 0)
+    let record = try await keys(place).record(of: id, context: context)
+    #expect(record.consumers.map(\.consumer) == [.volume(made.id.description)])
+    do throws(KeyManagerError) {
+      try await keys(place).delete(id, context: context)
+      Issue.record("the key was deleted")
+    } catch {
+      #expect(error.code == .inUse)
+      #expect(error.message.contains("volume \(made.id) (coffer)"))
+    }
+    try await keys(place).delete(id, force: true, context: context)
+    try await client(place).deleteVolume("v")
+  }
+
   @Test func aProjectsVolumesAreItsOwn() async throws {
     let place = try Place()
     let daemon = try DaemonProcess(place.arguments)

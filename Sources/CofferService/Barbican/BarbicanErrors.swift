@@ -8,6 +8,8 @@ extension ServiceError {
     .notFound, "Not Found. Sorry but your secret has no payload.")
   static let hasPayload = ServiceError(.conflict, "Secret already has data, cannot modify it.")
   static let orderNotFound = ServiceError(.notFound, "Order not found.")
+  static let metadataNotFound = ServiceError(.notFound, "Secret metadata not found.")
+  static let consumerNotFound = ServiceError(.notFound, "Consumer not found.")
   static let badQuery = ServiceError(
     .badRequest, "URI provided invalid query string parameters.")
   static let bodyTooLarge = ServiceError(
@@ -16,6 +18,13 @@ extension ServiceError {
     .contentTooLarge,
     "Provided information too large to process: a payload has at most "
       + "\(BarbicanLimits.payload) bytes")
+
+  static func hasConsumers(_ error: KeyManagerError) -> ServiceError {
+    ServiceError(
+      .badRequest,
+      "Secret deletion issue seen - Secret cannot be deleted as it has consumers..",
+      reason: .inUse, advice: error.message)
+  }
 
   static func unexpectedContentType(_ expected: String) -> ServiceError {
     ServiceError(
@@ -36,6 +45,7 @@ extension ServiceError {
     switch error.code {
     case .notFound: .secretNotFound
     case .conflict: .hasPayload
+    case .inUse: .hasConsumers(error)
     case .payloadTooLarge: .payloadTooLarge
     default: ServiceError(error)
     }

@@ -7,6 +7,8 @@ struct Microversion: Comparable, CustomStringConvertible {
   static let oldest = Microversion(minor: 0)
   /// From here on secrets have consumers.
   static let consumers = Microversion(minor: 1)
+  /// From here on a secret with consumers is not deleted without force.
+  static let deletionGuard = Microversion(minor: 2)
   static let newest = Microversion(minor: 2)
 
   private init(minor: Int) {

@@ -52,8 +52,14 @@ struct OrderRoutes {
   }
 
   @Sendable private func delete(_ request: Request, _ call: Call) async throws -> Response {
+    let context = try call.keyContext(request)
+    guard context.may(actAs: .creator) else {
+      throw ServiceError(
+        .forbidden,
+        "Order deletion attempt not allowed - please review your user/project privileges")
+    }
     guard let id = try Order.OrderID(call.parameter("id")),
-      try await orders.delete(id, project: call.keyContext(request).project)
+      try await orders.delete(id, project: context.project)
     else { throw ServiceError.orderNotFound }
     return .noContent
   }

@@ -5,7 +5,7 @@ import SecretMemory
 
 /// Barbican's secrets, `/v1/secrets`.
 struct SecretRoutes {
-  let keys: any KeyManager
+  let keys: any AnnotatedKeyManager
 
   func add(to router: Router<Call>) {
     router.resource("/v1/secrets", [.get: list, .post: create])
@@ -102,12 +102,31 @@ struct SecretRoutes {
   @Sendable private func delete(_ request: Request, _ call: Call) async throws -> Response {
     let id = try call.secretID()
     let context = try call.keyContext(request)
+    let force = try await mayForce(request, call, id, context)
     do {
-      try await keys.delete(id, context: context)
+      try await keys.delete(id, force: force, context: context)
     } catch {
       throw ServiceError.secret(error)
     }
     return .noContent
+  }
+
+  /// Whether the secret's consumers do not matter. Below 1.2 nobody's do but Coffer's own: a volume must
+  /// not lose its key because its user's client is old.
+  private func mayForce(
+    _ request: Request, _ call: Call, _ id: KeyID, _ context: KeyContext
+  ) async throws(ServiceError) -> Bool {
+    guard let text = try QueryItems(request.uri.query)["force"]?.lowercased() else {
+      guard call.microversion < .deletionGuard,
+        let record = try? await keys.record(of: id, context: context)
+      else { return false }
+      return !record.consumers.contains { $0.consumer.isCoffers }
+    }
+    switch text {
+    case "1", "t", "true", "on", "y", "yes": return true
+    case "0", "f", "false", "off", "n", "no": return false
+    default: throw .badQuery
+    }
   }
 
   @Sendable private func list(_ request: Request, _ call: Call) async throws -> Response {
@@ -125,7 +144,7 @@ struct SecretRoutes {
 }
 
 extension Call {
-  fileprivate func secretID() throws(ServiceError) -> KeyID {
+  func secretID() throws(ServiceError) -> KeyID {
     guard let id = try KeyID(parameter("id")) else { throw .invalidSecretID }
     return id
   }
@@ -136,7 +155,7 @@ extension Request {
 
   fileprivate func document(_ record: KeyRecord, _ call: Call) -> SecretDocument {
     var document = SecretDocument(record, secretRef: secretURL(record.id))
-    if call.microversion >= .consumers { document.consumers = [] }
+    if call.microversion < .consumers { document.consumers = nil }
     return document
   }
 }

@@ -14,6 +14,7 @@ struct ClaimedState: ~Copyable {
   var poolPath: String { "\(path)/pool" }
   var keysPath: String { "\(privatePath)/keys" }
   var ordersPath: String { "\(privatePath)/orders.sqlite" }
+  var auditPath: String { "\(privatePath)/audit.log" }
   var catalogPath: String { "\(privatePath)/catalog.sqlite" }
 
   /// Makes the directory when it is not there, and locks it.

@@ -14,6 +14,8 @@ public struct DaemonOptions: Sendable {
   public var state: String
   /// The absolute path of the socket, at most 107 bytes.
   public var socket: String
+  /// The path of the configuration; none when nil.
+  public var configuration: String?
   /// Stop after that long without a request while nothing is attached; never when nil.
   public var idleExit: Duration?
   /// Where to write the line `ready`, or a `VolumeError` as JSON; it is closed then.
@@ -23,14 +25,22 @@ public struct DaemonOptions: Sendable {
 
   /// The members' defaults are those of the command line.
   public init(
-    state: String, socket: String, idleExit: Duration? = nil, readyDescriptor: Int32? = nil,
+    state: String, socket: String, configuration: String? = nil, idleExit: Duration? = nil,
+    readyDescriptor: Int32? = nil,
     logLevel: Logger.Level = .notice
   ) {
     self.state = state
     self.socket = socket
+    self.configuration = configuration
     self.idleExit = idleExit
     self.readyDescriptor = readyDescriptor
     self.logLevel = logLevel
+  }
+
+  /// The configuration of a service that is told of none: the machine's for root, if it is there.
+  public static var defaultConfiguration: String? {
+    geteuid() == 0 && access(ServiceConfiguration.defaultPath, F_OK) == 0
+      ? ServiceConfiguration.defaultPath : nil
   }
 
   /// Root's instance is every user's, unless it was started for one command and stops by itself.
@@ -70,20 +80,34 @@ public struct Daemon: Sendable {
 
   private func serve() async throws(DaemonError) {
     ProcessHardening.raiseDescriptorLimit()
+    let configuration =
+      try options.configuration.map(ServiceConfiguration.load) ?? ServiceConfiguration()
+    let projects = try ProjectDirectory(configuration, path: options.configuration ?? "")
     let state = try ClaimedState.claim(options.state, socket: options.socket)
     let socket = try ServiceSocket(path: options.socket, mode: options.socketMode)
-    let server = try await open(state)
+    let server = try await open(state, configuration, projects)
     try await listen(server, on: socket)
     logger.notice("stopped")
     state.release()
   }
 
-  private func open(_ state: borrowing ClaimedState) async throws(DaemonError) -> HTTPServer {
-    let keys: LocalKeyManager
+  private func open(
+    _ state: borrowing ClaimedState, _ configuration: ServiceConfiguration,
+    _ projects: ProjectDirectory
+  ) async throws(DaemonError) -> HTTPServer {
+    let masterKeys = try configuration.masterKey.store(directory: state.keysPath)
+    let store: LocalKeyManager
     do {
-      keys = try await LocalKeyManager.open(directory: state.keysPath)
+      store = try await LocalKeyManager.open(
+        directory: state.keysPath, masterKeys: masterKeys)
     } catch {
       throw DaemonError(.state, "cannot open the key store in \(state.keysPath): \(error)")
+    }
+    let keys: AuditedKeys
+    do {
+      keys = AuditedKeys(keys: store, log: try AuditLog(path: state.auditPath))
+    } catch {
+      throw DaemonError(.state, "\(error)")
     }
     let orders: OrderStore
     do {
@@ -105,7 +129,10 @@ public struct Daemon: Sendable {
     }
     let status = ServiceStatus(
       version: Self.version, pid: getpid(), state: state.path, pool: state.poolPath)
-    return HTTPServer(keys: keys, orders: orders, volumes: volumes, status: status, logger: logger)
+    return HTTPServer(
+      keys: keys, store: store, orders: orders, volumes: volumes, status: status,
+      projects: projects,
+      renewalInterval: configuration.masterKey.renewalInterval, logger: logger)
   }
 
   private func listen(_ server: HTTPServer, on socket: ServiceSocket) async throws(DaemonError) {
@@ -128,6 +155,10 @@ public struct Daemon: Sendable {
       ServiceGroupConfiguration.ServiceConfiguration(
         service: application, successTerminationBehavior: .gracefullyShutdownGroup)
     ]
+    if let interval = server.renewalInterval {
+      let renewal = PeriodicalRenewal(keys: server.store, interval: interval, logger: logger)
+      services.append(.init(service: renewal))
+    }
     if let timeout = options.idleExit {
       let idle = IdleStop(
         activity: server.activity, timeout: timeout, isBusy: { await server.volumes.isBusy() })

@@ -12,6 +12,8 @@ public struct DaemonError: Error, Sendable, CustomStringConvertible {
     case recovery = 4
     /// The socket cannot be made.
     case socket = 5
+    /// The configuration cannot be used.
+    case configuration = 6
   }
 
   /// What kind of failure, and the exit code.

@@ -8,6 +8,7 @@ import KeyManager
 struct Call: Hummingbird.RequestContext {
   var coreContext: CoreRequestContextStorage
   var microversion = Microversion.oldest
+  var projects = ProjectDirectory.privateProjects
   /// Who asks, as the kernel says.
   let peer: PeerCredentials?
 
@@ -25,22 +26,29 @@ struct Call: Hummingbird.RequestContext {
 
   /// For whom the key manager and the volume manager act.
   ///
-  /// Root and the service's own user may name a project in `X-Project-Id`. OpenStack's clients send that
-  /// header whoever they are, so from others it is passed over, not refused.
+  /// Root and the service's own user may name any project in `X-Project-Id`, others one that they are a
+  /// member of.
   func keyContext(_ request: Request) throws(ServiceError) -> KeyContext {
     let uid = try caller().uid
-    let own = KeyContext.local(uid: uid)
-    guard uid == 0 || uid == geteuid(), let project = request.headers[.projectID] else {
-      return own
+    let wish = request.headers[.projectID]
+    if mayAdminister, let wish {
+      guard ProjectDirectory.isProjectName(wish) else {
+        throw ServiceError(
+          .badRequest, "X-Project-Id must have 1 to 255 printable ASCII characters without spaces")
+      }
+      return KeyContext(
+        user: KeyContext.local(uid: uid).user, project: wish, roles: Set(Role.allCases))
     }
-    guard (1...255).contains(project.utf8.count),
-      project.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
-    else {
+    guard let context = projects.context(uid: uid, wish: wish) else {
       throw ServiceError(
-        .badRequest, "X-Project-Id must have 1 to 255 printable ASCII characters without spaces")
+        .forbidden, "user \(uid) is a member of no project", reason: .notAuthorized,
+        advice: "The administrator adds members in the service's configuration.")
     }
-    return KeyContext(user: own.user, project: project, roles: Set(Role.allCases))
+    return context
   }
+
+  /// Whether the caller is root or the service's own user.
+  var mayAdminister: Bool { peer.map { $0.uid == 0 || $0.uid == geteuid() } ?? false }
 
   /// A part of the path, decoded.
   func parameter(_ name: String) throws(ServiceError) -> String {

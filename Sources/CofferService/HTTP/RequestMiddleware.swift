@@ -6,11 +6,14 @@ import Logging
 /// route throws.
 struct RequestMiddleware: RouterMiddleware {
   let activity: Activity
+  let metrics: RequestMetrics
+  let projects: ProjectDirectory
   let logger: Logger
 
   func handle(
     _ request: Request, context: Call, next: (Request, Call) async throws -> Response
   ) async throws -> Response {
+    let start = ContinuousClock.now
     activity.begin()
     defer { activity.end() }
     var response: Response
@@ -23,6 +26,7 @@ struct RequestMiddleware: RouterMiddleware {
       }
       response = answer.response()
     }
+    metrics.note(request.method, status: response.status, took: ContinuousClock.now - start)
     logger.debug(
       "request",
       metadata: [
@@ -37,9 +41,10 @@ struct RequestMiddleware: RouterMiddleware {
     _ request: Request, context: Call, next: (Request, Call) async throws -> Response
   ) async throws -> Response {
     var call = context
+    call.projects = projects
     call.microversion = try Microversion(request.headers[.openStackVersion])
     var response = try await next(request, call)
-    if !request.uri.path.hasPrefix("/coffer/") {
+    if !request.uri.path.hasPrefix("/coffer/"), request.uri.path != "/metrics" {
       response.headers[.openStackVersion] = "key-manager \(call.microversion)"
       response.headers[.vary] = "OpenStack-API-Version"
     }

@@ -30,6 +30,7 @@ struct ServiceError: Error {
       case .notAuthorized: (.forbidden, .notAuthorized)
       case .invalidRequest: (.badRequest, .invalidRequest)
       case .conflict: (.conflict, .alreadyExists)
+      case .inUse: (.conflict, .inUse)
       case .payloadTooLarge: (.contentTooLarge, .invalidRequest)
       case .unavailable: (.serviceUnavailable, .keyManagerUnavailable)
       case .damaged, .internalFailure: (.internalServerError, .internalFailure)

@@ -47,7 +47,9 @@ struct TestService: Sendable {
   }
 }
 
-func withService(_ body: (TestService) async throws -> Void) async throws {
+func withService(
+  projects: ProjectDirectory = .privateProjects, _ body: (TestService) async throws -> Void
+) async throws {
   let directory = try TemporaryDirectory()
   let socket = "\(directory.path)/s.sock"
   let log = LogRecorder()
@@ -56,10 +58,11 @@ func withService(_ body: (TestService) async throws -> Void) async throws {
   let volumes = try await VolumeManager.open(
     database: "\(directory.path)/catalog.sqlite", pool: "\(directory.path)/pool", keys: keys)
   let server = HTTPServer(
-    keys: keys, orders: try OrderStore(path: "\(directory.path)/orders.sqlite"), volumes: volumes,
+    keys: keys, store: keys, orders: try OrderStore(path: "\(directory.path)/orders.sqlite"),
+    volumes: volumes,
     status: ServiceStatus(
       version: "test", pid: getpid(), state: directory.path, pool: "\(directory.path)/pool"),
-    logger: logger)
+    projects: projects, logger: logger)
   let (listening, started) = AsyncStream.makeStream(of: Void.self)
   let application = server.application(bindingTo: socket) { _ in
     chmod(socket, 0o666)
