@@ -27,7 +27,7 @@ struct VolumeResolver {
   ///
   /// The image is locked before its header is read, so that nobody else changes it in between.
   func resolve() async throws(VolumeError) -> ResolvedVolume {
-    if request.volumeIsPath {
+    if request.volumeIsPath, !isDirectory(request.volume) {
       let path: String
       do {
         path = try PathName.resolved(request.volume)
@@ -44,7 +44,7 @@ struct VolumeResolver {
         volumeID: known?.id ?? token.flatMap { VolumeID($0.volumeID) },
         keyID: try keyID(token: token, known: known, path: path))
     }
-    let known = try await volumes.volume(request.volume)
+    let known = try await namedVolume()
     let image = try open(known.image)
     let header = try await readHeader(image, path: known.image)
     let token = await header.token
@@ -59,6 +59,27 @@ struct VolumeResolver {
     return ResolvedVolume(
       image: image, path: known.image, header: header, volumeID: known.id,
       keyID: try keyID(token: token, known: known, path: known.image))
+  }
+
+  /// The volume that the user named.
+  ///
+  /// mount(8) makes a path of a name when there is such a name in the current directory, be it a directory;
+  /// as an image that makes no sense, so it is taken for the name that it was.
+  private func namedVolume() async throws(VolumeError) -> VolumeDocument {
+    guard request.volumeIsPath, let name = request.volume.split(separator: "/").last else {
+      return try await volumes.volume(request.volume)
+    }
+    do {
+      return try await volumes.volume(String(name))
+    } catch {
+      guard error.code == .noSuchVolume else { throw error }
+      throw VolumeError(.noSuchImage, "\(request.volume) is a directory, not an image")
+    }
+  }
+
+  private func isDirectory(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
   /// The header's word counts before the catalog's: it is written first when a volume gets a new key.
