@@ -19,17 +19,7 @@ public enum Detachment {
   public static func detach(
     _ directory: String, lazy: Bool = false
   ) throws(VolumeError) -> DetachmentOutcome {
-    let path: String
-    let top: MountEntry?
-    do {
-      path = try PathName.resolved(directory)
-      top = try MountTable.entry(at: path)
-    } catch {
-      throw VolumeError(.badMountpoint, "\(error)")
-    }
-    guard let top, let device = AttachmentDirectory.servedDevice(of: top) else {
-      throw notAttached(directory)
-    }
+    let (path, top, device) = try locate(directory)
     let server = AttachmentDirectory.server(of: top, device: device)
     if server == nil, isDead(path, top) {
       try unmount(path, type: top.type, lazy: true)
@@ -41,17 +31,7 @@ public enum Detachment {
 
   /// What the serving process behind `directory` says of itself.
   public static func status(of directory: String) throws(VolumeError) -> AttachmentStatus {
-    let path: String
-    let top: MountEntry?
-    do {
-      path = try PathName.resolved(directory)
-      top = try MountTable.entry(at: path)
-    } catch {
-      throw VolumeError(.badMountpoint, "\(error)")
-    }
-    guard let top, let device = AttachmentDirectory.servedDevice(of: top) else {
-      throw notAttached(directory)
-    }
+    let (path, top, device) = try locate(directory)
     guard
       let status = ControlClient.status(
         device: device, directories: AttachmentDirectory.candidates(for: top))
@@ -61,6 +41,26 @@ public enum Detachment {
         advice: "If the serving process has died, coffer detach \(path) removes its mount.")
     }
     return status
+  }
+
+  /// What is on top at `directory`, and the device number of the FUSE mount that it is or stands on.
+  private static func locate(
+    _ directory: String
+  ) throws(VolumeError) -> (path: String, top: MountEntry, device: String) {
+    let path: String
+    let top: MountEntry?
+    do {
+      path = try PathName.resolved(directory)
+      top = try MountTable.entry(at: path)
+    } catch {
+      throw VolumeError(.badMountpoint, "\(error)")
+    }
+    guard let top, let device = AttachmentDirectory.servedDevice(of: top) else {
+      throw VolumeError(
+        .badMountpoint, "no volume is attached at \(directory)",
+        advice: "coffer attachment list shows where volumes are attached.")
+    }
+    return (path, top, device)
   }
 
   static func unmountAndWait(
@@ -118,11 +118,5 @@ public enum Detachment {
     if entry.type != "fuse.coffer" { return true }
     var status = stat()
     return stat(path, &status) != 0 && (errno == ENOTCONN || errno == ECONNABORTED)
-  }
-
-  private static func notAttached(_ directory: String) -> VolumeError {
-    VolumeError(
-      .badMountpoint, "no volume is attached at \(directory)",
-      advice: "coffer attachment list shows where volumes are attached.")
   }
 }
